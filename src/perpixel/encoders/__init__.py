@@ -1,0 +1,1 @@
+"""From an image to feature maps: the convolutional trunks that the papers share."""

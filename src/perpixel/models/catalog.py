@@ -1,0 +1,135 @@
+"""Every network by name. Code imports the class; only the command line and the server look names up."""
+
+import difflib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from perpixel.errors import UsageError
+from perpixel.models.segnet import SegNet, SegNetBasic
+from perpixel.models.unet import UNetSame
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the catalogue says of a network.
+
+    Attributes:
+        network: Called with `num_classes`, `in_channels`, `width` and the network's own options.
+        paper: Authors, venue and year, arXiv number.
+        encoder: Where the features come from; pretrained weights are looked up by it.
+        num_classes: K of the published network.
+        output_stride: Of the coarsest feature map, in pixels.
+        receptive_field: Of one element of that map, in pixels.
+    """
+
+    network: Callable[..., nn.Module]
+    paper: str
+    encoder: str
+    num_classes: int
+    output_stride: int
+    receptive_field: int
+
+
+SEGNET = "Badrinarayanan, Kendall & Cipolla, TPAMI 2017, 1511.00561"
+UNET = "Ronneberger, Fischer & Brox, MICCAI 2015, 1505.04597"
+
+MODELS = {
+    "segnet": Row(
+        SegNet, paper=SEGNET, encoder="vgg16", num_classes=11, output_stride=32, receptive_field=212
+    ),
+    "segnet-basic": Row(
+        SegNetBasic,
+        paper=SEGNET,
+        encoder="segnet-basic",
+        num_classes=11,
+        output_stride=16,
+        receptive_field=106,
+    ),
+    "unet-same": Row(
+        UNetSame, paper=UNET, encoder="unet", num_classes=2, output_stride=16, receptive_field=140
+    ),
+}
+
+
+def build(
+    name: str, num_classes: int | None = None, in_channels: int = 3, width: float = 1.0, **options: Any
+) -> nn.Module:
+    """Build a network of the catalogue, with fresh weights.
+
+    Args:
+        name: One of `MODELS`.
+        num_classes: K, counting background if the data set labels it; the paper's own if not given.
+        in_channels: Image channels; 3 for RGB.
+        width: Multiplies every hidden channel count, in multiples of 8; 1 is the paper's network.
+        options: The network's own arguments; its class lists them.
+
+    Returns: A module, image (N, C, H, W) -> logits (N, K, H, W), for any H and W from 1 up.
+    Raises:
+        UsageError: There is no such network, or it has no such option.
+    """
+    row = find(name)
+    check_sizes(num_classes, in_channels, width)
+    check_options(name, row.network, options)
+    classes = row.num_classes if num_classes is None else num_classes
+    return row.network(num_classes=classes, in_channels=in_channels, width=width, **options)
+
+
+def find(name: str) -> Row:
+    """Return a network's row.
+
+    Raises:
+        UsageError: There is no such network; the message names the nearest.
+    """
+    if name not in MODELS:
+        known = ", ".join(MODELS)
+        raise UsageError(f"build: no model named {name!r}.{suggest(name, MODELS)} Known: {known}.")
+    return MODELS[name]
+
+
+def count_parameters(name: str, num_classes: int | None = None) -> int:
+    """Count the parameters of a network of the catalogue, without allocating them."""
+    with torch.device("meta"):
+        network = build(name, num_classes)
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def check_sizes(num_classes: int | None, in_channels: int, width: float) -> None:
+    """Refuse networks that cannot be.
+
+    Raises:
+        UsageError: A count below 1, or a width that is not positive.
+    """
+    for word, value in (("num_classes", num_classes), ("in_channels", in_channels)):
+        if value is not None and value < 1:
+            raise UsageError(f"build: expected {word} of 1 or more, got {value}. Count what your data holds.")
+    if not width > 0:
+        raise UsageError(f"build: expected a positive width, got {width}. 1 is the paper's, 0.25 is narrow.")
+
+
+def check_options(name: str, network: Callable[..., nn.Module], options: dict[str, Any]) -> None:
+    """Refuse options that the network does not have.
+
+    Raises:
+        UsageError: An unknown option; the message names the nearest.
+    """
+    known = [option for option in inspect.signature(network).parameters if option not in COMMON]
+    for option in options:
+        if option not in known:
+            raise UsageError(
+                f"build: {name} has no option {option!r}.{suggest(option, known)} "
+                f"Known: {', '.join([*COMMON, *known])}."
+            )
+
+
+COMMON = ("num_classes", "in_channels", "width")
+
+
+def suggest(word: str, known: Any) -> str:
+    """Return ' Did you mean …?' with the nearest known word, or nothing where none is near."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
