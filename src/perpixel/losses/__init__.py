@@ -1,0 +1,6 @@
+"""What a network is trained to make small."""
+
+from perpixel.losses.class_balance import BALANCE_RULES, BalanceRule, class_weights
+from perpixel.losses.cross_entropy import LossNormalization, cross_entropy
+
+__all__ = ["BALANCE_RULES", "BalanceRule", "LossNormalization", "class_weights", "cross_entropy"]
