@@ -1,0 +1,6 @@
+"""How good a prediction is, measured on counts of pixels."""
+
+from perpixel.metrics.confusion import Confusion
+from perpixel.metrics.scores import DEFINITIONS, Scores
+
+__all__ = ["DEFINITIONS", "Confusion", "Scores"]
