@@ -58,11 +58,12 @@ class VGG(nn.Module):
         inputs = (in_channels, *self.channels[:-1])
         self.stages = nn.ModuleDict(
             {
-                f"stage{number}": convolutions(number, channels, stage, batch_norm)
+                f"stage{number}": convolutions(
+                    number, channels, stage, batch_norm, padding if number == 1 else 1
+                )
                 for number, (channels, stage) in enumerate(zip(inputs, widths, strict=True), start=1)
             }
         )
-        self.stages["stage1"].get_submodule("conv1_1").padding = (padding, padding)
 
     def forward(self, image: Float[Tensor, "N C H W"]) -> list[Float[Tensor, "N _ _ _"]]:
         """Return every stage's pooled features, at strides 2, 4, 8, 16 and 32; sizes are rounded up."""
@@ -74,12 +75,15 @@ class VGG(nn.Module):
         return pooled
 
 
-def convolutions(number: int, in_channels: int, widths: Sequence[int], batch_norm: bool) -> nn.Sequential:
-    """Return one stage: 3 x 3 convolutions that keep the size, each with its ReLU."""
+def convolutions(
+    number: int, in_channels: int, widths: Sequence[int], batch_norm: bool = False, padding: int = 1
+) -> nn.Sequential:
+    """Return one stage: 3 x 3 convolutions, each with its ReLU; only the first is padded by `padding`."""
     stage = nn.Sequential()
     inputs = (in_channels, *widths[:-1])
-    for index, (channels, width) in enumerate(zip(inputs, widths, strict=True), start=1):
-        stage.add_module(f"conv{number}_{index}", nn.Conv2d(channels, width, kernel_size=3, padding=1))
+    paddings = (padding, *[1] * (len(widths) - 1))
+    for index, (channels, width, pad) in enumerate(zip(inputs, widths, paddings, strict=True), start=1):
+        stage.add_module(f"conv{number}_{index}", nn.Conv2d(channels, width, kernel_size=3, padding=pad))
         if batch_norm:
             stage.add_module(f"bn{number}_{index}", BatchNorm2d(width))
         stage.add_module(f"relu{number}_{index}", nn.ReLU(inplace=True))

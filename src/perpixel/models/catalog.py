@@ -4,12 +4,14 @@ import difflib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
 from perpixel.errors import UsageError
+from perpixel.models.fcn import FCN8s, FCN16s, FCN32s
 from perpixel.models.segnet import SegNet, SegNetBasic
 from perpixel.models.unet import UNetSame
 
@@ -35,10 +37,22 @@ class Row:
     receptive_field: int
 
 
+FCN = "Shelhamer, Long & Darrell, CVPR 2015 and TPAMI 2017, 1411.4038, 1605.06211"
 SEGNET = "Badrinarayanan, Kendall & Cipolla, TPAMI 2017, 1511.00561"
 UNET = "Ronneberger, Fischer & Brox, MICCAI 2015, 1505.04597"
 
 MODELS = {
+    "fcn32s": Row(FCN32s, paper=FCN, encoder="vgg16", num_classes=21, output_stride=32, receptive_field=404),
+    "fcn16s": Row(FCN16s, paper=FCN, encoder="vgg16", num_classes=21, output_stride=32, receptive_field=404),
+    "fcn8s": Row(FCN8s, paper=FCN, encoder="vgg16", num_classes=21, output_stride=32, receptive_field=404),
+    "fcn8s-at-once": Row(
+        partial(FCN8s, at_once=True),
+        paper=FCN,
+        encoder="vgg16",
+        num_classes=21,
+        output_stride=32,
+        receptive_field=404,
+    ),
     "segnet": Row(
         SegNet, paper=SEGNET, encoder="vgg16", num_classes=11, output_stride=32, receptive_field=212
     ),

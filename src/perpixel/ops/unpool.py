@@ -63,6 +63,7 @@ def max_unpool(
             f"max_unpool: expected features of the switches' shape {tuple(switches.indices.shape)}, "
             f"got {tuple(features.shape)}. Pass the switches of the pooling at the same depth."
         )
+    window = [kernel_size, kernel_size]
     return functional.max_unpool2d(
-        features, switches.indices, kernel_size, kernel_size, output_size=list(switches.size)
+        features, switches.indices, window, window, output_size=list(switches.size)
     )
