@@ -1,0 +1,173 @@
+"""From pairs on disk to batches of tensors, prefetched while the network computes."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from perpixel.data.dataset import Dataset as PairedDataset
+from perpixel.data.dataset import Pair
+from perpixel.data.masks import IGNORE
+from perpixel.data.transforms import augment
+from perpixel.ops.resize import scaled_size
+from perpixel.training.order import SampleOrder, sample_generator
+from perpixel.training.recipe import Recipe
+
+CACHE_BYTES = 1 << 30
+AHEAD = 4
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pixels and targets as stored integers; the device normalises them.
+
+    Letters: N batch, C channels, H W pixels. `counter` is the number of the batch's first sample.
+    """
+
+    pixels: Tensor  # (N, H, W, C) uint8 or uint16
+    target: Tensor  # (N, H, W) uint8, IGNORE where nothing counts
+    names: tuple[str, ...]
+
+
+class TrainingSamples(Dataset[Any]):
+    """Augmented samples, addressed by their number in the run.
+
+    Args:
+        dataset: Where pairs are read from.
+        recipe: Crop, scale and augmentation.
+        seed: With the sample's number, decides everything that is random about it.
+        fill: Pixel value outside the image, per channel, in stored units.
+    """
+
+    def __init__(self, dataset: PairedDataset, recipe: Recipe, seed: int, fill: tuple[float, ...]) -> None:
+        self.dataset = dataset
+        self.pairs = dataset.pairs("train")
+        self.order = SampleOrder(len(self.pairs), seed)
+        self.recipe = recipe
+        self.seed = seed
+        self.fill = fill
+        low, high = (factor * recipe.image_scale for factor in recipe.augmentation.scale)
+        self.augmentation = recipe.augmentation.model_copy(update={"scale": (low, high)})
+        self._cache = PixelCache(CACHE_BYTES)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, counter: int) -> tuple[NDArray[Any], NDArray[np.uint8], str]:
+        """Return sample number `counter`: pixels, target and the pair's name."""
+        pair = self.pairs[self.order[counter]]
+        pixels, target = self._cache.get(self.dataset, pair)
+        size = self.recipe.crop_size or scaled_size(target.shape, self.recipe.image_scale)
+        generator = sample_generator(self.seed, counter)
+        pixels, target = augment(pixels, target, size, self.augmentation, generator, self.fill)
+        return pixels, target, pair.name
+
+
+class PixelCache:
+    """Keep decoded pairs in memory as long as they fit, so that each file is decoded once.
+
+    The network, not the disk, should be what a small data set waits for.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
+        self._held: OrderedDict[str, tuple[NDArray[Any], NDArray[np.uint8]]] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, dataset: PairedDataset, pair: Pair) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+        """Return the decoded pair, from memory if it is there."""
+        key = f"{pair.split}/{pair.name}"
+        held = self._held.get(key)
+        if held is not None:
+            return held
+        pixels, target = dataset.read(pair)
+        with self._lock:
+            size = pixels.nbytes + target.nbytes
+            if key not in self._held and self.used + size <= self.limit:
+                self._held[key] = (pixels, target)
+                self.used += size
+        return pixels, target
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Start empty in a worker process; a lock and a cache do not travel."""
+        return {"limit": self.limit}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["limit"])  # type: ignore[misc]
+
+
+def collate(samples: list[tuple[NDArray[Any], NDArray[np.uint8], str]]) -> Batch:
+    """Stack samples; whole images of different sizes are padded at the right and bottom, and ignored there."""
+    height = max(pixels.shape[0] for pixels, _, _ in samples)
+    width = max(pixels.shape[1] for pixels, _, _ in samples)
+    first = samples[0][0]
+    pixels = np.zeros((len(samples), height, width, first.shape[2]), first.dtype)
+    target = np.full((len(samples), height, width), IGNORE, np.uint8)
+    for index, (sample, labels, _) in enumerate(samples):
+        h, w = labels.shape
+        pixels[index, :h, :w] = sample
+        target[index, :h, :w] = labels
+    names = tuple(name for _, _, name in samples)
+    return Batch(torch.from_numpy(pixels), torch.from_numpy(target), names)
+
+
+def stream(samples: TrainingSamples, batch_size: int, start: int, stride: int, workers: int) -> Iterator[Batch]:
+    """Yield batches without end, beginning with sample number `start`.
+
+    Args:
+        samples: Addressed by number.
+        batch_size: Samples in each batch of this process.
+        start: Number of the first sample of the first batch.
+        stride: Samples from the start of one batch to the start of the next, over all processes.
+        workers: 0 prefetches in threads of this process; n starts n processes.
+    """
+    if workers:
+        yield from DataLoader(
+            samples,
+            batch_sampler=_Endless(batch_size, start, stride),
+            num_workers=workers,
+            collate_fn=collate,
+            prefetch_factor=2,
+            persistent_workers=True,
+        )
+    else:
+        yield from _prefetched(samples, batch_size, start, stride)
+
+
+class _Endless(Sampler[list[int]]):
+    def __init__(self, batch_size: int, start: int, stride: int) -> None:
+        self.batch_size, self.start, self.stride = batch_size, start, stride
+
+    def __iter__(self) -> Iterator[list[int]]:
+        first = self.start
+        while True:
+            yield list(range(first, first + self.batch_size))
+            first += self.stride
+
+
+def _prefetched(samples: TrainingSamples, batch_size: int, start: int, stride: int) -> Iterator[Batch]:
+    """Prepare a few batches ahead in one thread: decoding and resampling release the interpreter's lock."""
+
+    def prepare(first: int) -> Batch:
+        return collate([samples[first + i] for i in range(batch_size)])
+
+    with ThreadPoolExecutor(1, thread_name_prefix="perpixel-batches") as pool:
+        waiting: list[Future[Batch]] = []
+        try:
+            while True:
+                while len(waiting) < AHEAD:
+                    waiting.append(pool.submit(prepare, start))
+                    start += stride
+                yield waiting.pop(0).result()
+        finally:
+            for future in waiting:
+                future.cancel()

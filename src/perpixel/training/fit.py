@@ -1,0 +1,468 @@
+"""The training loop: one file, for any network.
+
+    while the budget lasts:
+        batch  ->  logits  ->  loss  ->  guard  ->  gradient  ->  update
+        now and then: validate, keep the best weights, write a checkpoint
+
+Everything random is a function of the seed and the iteration (`order.py`), so a checkpoint is the weights,
+the optimiser's state and two counters; a run that was killed replays from its last checkpoint to the same bit.
+The engine is PyTorch itself: alone, or one process a device under `torchrun`.
+
+Letters: N batch, C channels, K classes, H W pixels.
+"""
+
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from perpixel.data.dataset import Dataset
+from perpixel.data.normalization import Normalization
+from perpixel.errors import DataError, OutOfMemory, UsageError
+from perpixel.losses.cross_entropy import cross_entropy
+from perpixel.metrics.scores import Scores
+from perpixel.training import files
+from perpixel.training.average import WeightAverage, recompute_batch_norm
+from perpixel.training.batches import Batch, TrainingSamples, collate, stream
+from perpixel.training.distributed import World, agree, join_world, lead_value, leave_world, share_model
+from perpixel.training.guard import LossGuard
+from perpixel.training.machine import Plan, Precision, choose_plan
+from perpixel.training.memory import activation_bytes, free_bytes, require_memory
+from perpixel.training.optimizer import make_optimizer, set_rate
+from perpixel.training.order import iteration_seed
+from perpixel.training.recipe import Recipe
+from perpixel.training.schedule import rate_factor
+from perpixel.training.validate import Example, validate
+
+SAVE_EVERY = 60.0  # seconds between checkpoints, at least; writing may take a twentieth of the time at most
+VALIDATION_SHARE = 9.0  # training takes at least this many times as long as validating, where time is the budget
+
+
+@dataclass
+class State:
+    """Where a run stands. Everything else follows from the recipe and the seed."""
+
+    iteration: int = 0
+    elapsed: float = 0.0
+    validations: int = 0
+    best: float = -1.0
+    best_iteration: int = 0
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to train, on what, and where it goes.
+
+    `weights` are the loss's class weights, length K, or None. `normalization` turns stored pixels into
+    what the network expects. `plan` is measured at the start where it is None.
+    """
+
+    recipe: Recipe
+    dataset: Dataset
+    run: Path
+    normalization: Normalization
+    weights: tuple[float, ...] | None = None
+    seed: int = 0
+    device: torch.device = torch.device("cpu")
+    precision: Precision = "auto"
+    plan: Plan | None = None
+    workers: int = 0
+
+
+class Listener:
+    """Told what happens; the base class ignores it all."""
+
+    def started(self, job: Job, state: State, facts: dict[str, Any]) -> None:
+        """The first step is about to be taken; `facts` say what was measured."""
+
+    def warned(self, message: str) -> None:
+        """Something is odd, and training goes on."""
+
+    def stepped(self, state: State, loss: float, rate: float, progress: float, images: int) -> None:
+        """One update was made from `images` images."""
+
+    def validated(self, state: State, scores: Scores, examples: list[Example], improved: bool) -> None:
+        """The validation split was scored."""
+
+    def ended(self, state: State, finished: bool) -> None:
+        """The budget is spent, or the run was asked to stop."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a fit ended: `finished` is False when it was asked to stop and can be resumed."""
+
+    state: State
+    finished: bool
+
+
+def fit(model: nn.Module, job: Job, listener: Listener | None = None, *, resume: bool = False) -> Outcome:
+    """Train `model` as the recipe says, and keep its best weights in the run directory.
+
+    Args:
+        model: image (N, C, H, W) -> logits (N, K, H, W). Changed in place.
+        job: Recipe, data and place.
+        listener: Progress, TensorBoard and the like.
+        resume: Go on from the run's `last.ckpt`.
+
+    Raises:
+        DataError: There is nothing to train or validate on.
+        TrainingDiverged: The loss became non-finite or exploded.
+        OutOfMemory: The batch does not fit.
+    """
+    world = join_world(job.device)
+    try:
+        with stop_on_signals() as stop:
+            return Fit(model, job, listener if listener and world.leads else Listener(), world).run(resume, stop)
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise OutOfMemory(
+            f"train: out of memory with a batch of {job.recipe.batch_size}. Use --batch-size "
+            f"{max(1, job.recipe.batch_size // 2)}, or a smaller --crop-size. ({error})"
+        ) from None
+    finally:
+        leave_world(world)
+
+
+class Fit:
+    """One run of the loop. Made by `fit`."""
+
+    def __init__(self, model: nn.Module, job: Job, listener: Listener, world: World) -> None:
+        self.job, self.recipe, self.listener, self.world = job, job.recipe, listener, world
+        self.model = model.to(job.device)
+        self.optimizer = make_optimizer(self.model, self.recipe.optimizer)
+        self.state = State()
+        self.average = WeightAverage(self.model, self.recipe.average_weights)
+        weights = None if job.weights is None else torch.tensor(job.weights, dtype=torch.float32)
+        self.class_weights = None if weights is None else weights.to(job.device)
+        fill = tuple(job.normalization.mean)
+        self.samples = TrainingSamples(job.dataset, self.recipe, job.seed, fill)
+        self.images_per_iteration = self.recipe.batch_size * self.recipe.accumulate
+        if self.recipe.batch_size % world.size:
+            raise UsageError(
+                f"train: expected a batch size that {world.size} processes can share, got "
+                f"{self.recipe.batch_size}. Use a multiple of {world.size}."
+            )
+        self.local_batch = self.recipe.batch_size // world.size
+        self.recent: list[float] = []
+        self.save_seconds = self.validation_seconds = 0.0
+        self.saved = self.began = time.monotonic()
+
+    # ---- the loop ------------------------------------------------------------------------------------
+
+    def run(self, resume: bool, stop: Callable[[], bool]) -> Outcome:
+        """Train until the budget is spent or `stop` says so."""
+        if resume:
+            self.restore(files.load_checkpoint(self.job.run / files.CHECKPOINT))
+        self.began -= self.state.elapsed
+        batches = self.batches()
+        try:
+            self.prepare(batches)
+            while (progress := self.progress()) < 1.0:
+                self.iterate(batches, progress)
+                if self.due():
+                    self.validate()
+                if agree(stop(), self.world):
+                    return self.end(finished=False)
+                self.save_now_and_then()
+            return self.end(finished=True)
+        finally:
+            batches.close()
+
+    def iterate(self, batches: Iterator[Batch], progress: float) -> None:
+        """Make one weight update from `accumulate` batches."""
+        recipe, state = self.recipe, self.state
+        rate = recipe.optimizer.learning_rate * rate_factor(recipe.schedule, progress, state.iteration)
+        set_rate(self.optimizer, rate)
+        torch.manual_seed(iteration_seed(self.job.seed, state.iteration, self.world.rank))
+        total = 0.0
+        for _ in range(recipe.accumulate):
+            batch = next(batches)
+            loss = self.loss(self.forward(self.image(batch.pixels)), batch.target)
+            value = float(loss.detach())
+            self.guard.check(value, batch.names, state.iteration, rate)
+            (loss / recipe.accumulate).backward()
+            total += value / recipe.accumulate
+        if recipe.clip_gradient is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip_gradient)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.average.update(self.model, state.iteration)
+        state.iteration += 1
+        state.elapsed = time.monotonic() - self.began
+        self.recent.append(total)
+        self.listener.stepped(state, total, rate, self.progress(), self.images_per_iteration)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return logits, in float32 whatever the network ran in."""
+        with self.plan.autocast(self.job.device):
+            logits: Tensor = self.network(image)
+        return logits
+
+    def loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the recipe's cross entropy."""
+        return cross_entropy(
+            logits, target.to(self.job.device).long(), self.class_weights, self.recipe.loss_normalization
+        )
+
+    def image(self, pixels: Tensor | NDArray[Any]) -> Tensor:
+        """Normalise stored pixels (N, H, W, C) into an image on the device."""
+        image = self.job.normalization.apply(np.asarray(pixels))
+        return torch.from_numpy(image).to(self.job.device).contiguous(memory_format=self.layout)
+
+    # ---- before the first step -----------------------------------------------------------------------
+
+    def prepare(self, batches: Iterator[Batch]) -> None:
+        """Measure what the machine does best, and hold the first loss against chance."""
+        self.layout = torch.contiguous_format
+        probe = self.probe()
+        self.plan, seconds = self.measure(probe)
+        self.layout = self.plan.memory_format
+        self.model.to(memory_format=self.layout)  # type: ignore[call-overload]
+        self.network = share_model(self.model, self.world, self.job.device)
+        self.look_at_first_loss(probe)
+        self.network.train()
+        facts = {"plan": str(self.plan), "seconds_a_step": seconds, "first_loss": self.first_loss}
+        self.listener.started(self.job, self.state, facts)
+
+    def batches(self) -> Any:
+        """Yield this process's batches from where the run stands."""
+        start = self.state.iteration * self.images_per_iteration + self.world.rank * self.local_batch
+        return stream(self.samples, self.local_batch, start, self.recipe.batch_size, self.job.workers)
+
+    def probe(self) -> Batch:
+        """Return the run's very first batch, the same on every resume."""
+        return collate([self.samples[n] for n in range(self.local_batch)])
+
+    def measure(self, probe: Batch) -> tuple[Plan, dict[str, float]]:
+        """Check that a batch fits, then time a step in each format on two of its images."""
+        image, target = self.image(probe.pixels[:2]), probe.target[:2]
+        self.check_memory(image[:1], target[:1])
+        if self.job.plan is not None:
+            return self.job.plan, {}
+        return choose_plan(self.model, image, lambda logits: self.loss(logits, target), self.job.precision)
+
+    def check_memory(self, image: Tensor, target: Tensor) -> None:
+        """Refuse a batch that cannot fit, with the batch and crop that would."""
+        self.model.train()
+        per_image = activation_bytes(self.model, image, lambda logits: self.loss(logits, target))
+        weights = sum(p.numel() * p.element_size() for p in self.model.parameters() if p.requires_grad)
+        size = (int(image.shape[-2]), int(image.shape[-1]))
+        require_memory(per_image, 4 * weights, self.local_batch, size, free_bytes(self.job.device))
+
+    @torch.no_grad()
+    def look_at_first_loss(self, probe: Batch) -> None:
+        """Hold the loss of the first batch against equal probabilities for every class."""
+        state = {name: value.clone() for name, value in self.model.named_buffers()}
+        self.model.train()
+        torch.manual_seed(iteration_seed(self.job.seed, 0))
+        logits = self.forward_alone(self.image(probe.pixels))
+        self.guard = LossGuard(float(self.loss(torch.zeros_like(logits), probe.target)))
+        self.first_loss = float(self.loss(logits, probe.target))
+        for name, value in self.model.named_buffers():
+            value.copy_(state[name])
+        self.guard.level = max(self.guard.level, self.first_loss if math.isfinite(self.first_loss) else 0.0)
+        if self.state.iteration == 0:
+            remark = self.guard.first(self.first_loss, self.job.dataset.num_classes)
+            if remark:
+                self.listener.warned(remark)
+
+    def forward_alone(self, image: Tensor) -> Tensor:
+        """Run the bare model, outside any gradient averaging."""
+        with self.plan.autocast(self.job.device):
+            logits: Tensor = self.model(image)
+        return logits
+
+    # ---- budget --------------------------------------------------------------------------------------
+
+    def progress(self) -> float:
+        """Return the part of the budget that is spent, in [0, 1]."""
+        total = self.iterations()
+        if total is not None:
+            return self.state.iteration / total
+        seconds = 60.0 * (self.recipe.budget.minutes or 0.0)
+        return min(1.0, self.agreed_elapsed() / max(seconds - self.validation_seconds, 1e-3))
+
+    def iterations(self) -> int | None:
+        """Return the whole number of updates, or None where minutes are the budget."""
+        budget = self.recipe.budget
+        if budget.epochs is not None:
+            return max(1, math.ceil(budget.epochs * len(self.samples) / self.images_per_iteration))
+        return budget.iterations
+
+    def agreed_elapsed(self) -> float:
+        """Return the seconds spent, the same on every process."""
+        return lead_value(self.state.elapsed, self.world)
+
+    def due(self) -> bool:
+        """Return whether it is time to validate: `validations` times, evenly over the budget."""
+        progress = self.progress()
+        if progress >= 1.0:
+            return True
+        if progress < (self.state.validations + 1) / self.recipe.validations:
+            return False
+        if self.recipe.budget.minutes is None:
+            return True
+        since = self.state.elapsed - (self.state.rows[-1]["seconds"] if self.state.rows else 0.0)
+        return since >= VALIDATION_SHARE * self.validation_seconds
+
+    # ---- validation ----------------------------------------------------------------------------------
+
+    def validate(self) -> None:
+        """Score the validation split, keep the weights if they are the best, and write it all down."""
+        began = time.monotonic()
+        with self.average.swapped_in(self.model):
+            if self.recipe.batch_norm_statistics == "training-set":
+                recompute_batch_norm(self.model, self.probe_batches(), self.forward_alone)
+            self.model.eval()
+            scores, examples = validate(
+                self.forward_alone_module(), self.job.dataset, "val", self.one_image,
+                self.recipe.image_scale, self.world, examples=4,
+            )  # fmt: skip
+            improved = self.keep_best(scores)
+        self.model.train()
+        self.validation_seconds = time.monotonic() - began
+        self.state.elapsed = time.monotonic() - self.began
+        self.state.validations = max(
+            self.state.validations + 1, int(self.progress() * self.recipe.validations)
+        )
+        self.state.rows.append(self.row(scores))
+        self.recent.clear()
+        if self.world.leads:
+            files.write_rows(self.job.run / files.METRICS, self.state.rows)
+            self.save()
+        self.listener.validated(self.state, scores, examples, improved)
+
+    def forward_alone_module(self) -> nn.Module:
+        """Return the model as validation runs it: in the plan's number format."""
+        return _Planned(self.model, self.plan, self.job.device)
+
+    def one_image(self, pixels: NDArray[Any]) -> Tensor:
+        """Normalise one image (H, W, C)."""
+        return self.image(pixels[None])
+
+    def probe_batches(self) -> Iterator[Tensor]:
+        """Yield images of one epoch of the training set, in order, for batch statistics."""
+        size = self.recipe.batch_size
+        for first in range(0, len(self.samples), size):
+            yield self.image(collate([self.samples[n] for n in range(first, first + size)]).pixels)
+
+    def keep_best(self, scores: Scores) -> bool:
+        """Store the weights if no earlier validation scored as high."""
+        value = getattr(scores, self.recipe.keep)
+        value = -1.0 if value is None else float(value)
+        improved = value > self.state.best or self.state.validations == 0
+        if improved:
+            self.state.best, self.state.best_iteration = value, self.state.iteration
+            if self.world.leads:
+                facts = {self.recipe.keep: f"{value:.6f}", "iteration": str(self.state.iteration)}
+                files.save_model(self.job.run / files.MODEL, self.model.state_dict(), facts)
+        return improved
+
+    def row(self, scores: Scores) -> dict[str, Any]:
+        """Return one line of metrics.csv."""
+        state = self.state
+        loss = sum(self.recent) / len(self.recent) if self.recent else float("nan")
+        images = state.iteration * self.images_per_iteration
+        rounded = {
+            key: _rounded(getattr(scores, key))
+            for key in ("pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou")
+        }
+        return {
+            "iteration": state.iteration,
+            "epoch": round(images / len(self.samples), 3),
+            "seconds": round(state.elapsed, 1),
+            "learning_rate": float(f"{self.optimizer.param_groups[0]['lr']:.6g}"),
+            "train_loss": float(f"{loss:.6g}"),
+            **rounded,
+        }
+
+    # ---- files ---------------------------------------------------------------------------------------
+
+    def save_now_and_then(self) -> None:
+        """Write a checkpoint when the last one is old, and writing is cheap beside training."""
+        waited = time.monotonic() - self.saved
+        if self.world.leads and waited >= max(SAVE_EVERY, 20 * self.save_seconds):
+            self.save()
+
+    def save(self) -> None:
+        """Write everything needed to go on."""
+        began = time.monotonic()
+        checkpoint = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.state,
+            "state": vars(self.state),
+            "recent": self.recent,
+            "level": self.guard.level,
+        }
+        files.save_checkpoint(self.job.run / files.CHECKPOINT, checkpoint)
+        self.saved = time.monotonic()
+        self.save_seconds = self.saved - began
+
+    def restore(self, checkpoint: dict[str, Any]) -> None:
+        """Go back to where a checkpoint was written."""
+        self.model.load_state_dict(checkpoint["model"])
+        self.optimizer.load_state_dict(checkpoint["optimizer"])
+        self.average.state = checkpoint["average"]
+        self.state = State(**checkpoint["state"])
+        self.recent = list(checkpoint["recent"])
+
+    def end(self, finished: bool) -> Outcome:
+        """Write the last checkpoint and say how it ended."""
+        if self.world.leads and not finished:
+            self.save()
+        self.listener.ended(self.state, finished)
+        return Outcome(self.state, finished)
+
+
+class _Planned(nn.Module):
+    """A model that runs in the plan's number format."""
+
+    def __init__(self, model: nn.Module, plan: Plan, device: torch.device) -> None:
+        super().__init__()
+        self.model, self.plan, self.device = model, plan, device
+
+    def forward(self, image: Tensor) -> Tensor:
+        with self.plan.autocast(self.device):
+            logits: Tensor = self.model(image)
+        return logits
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C or SIGTERM into a request to stop after this iteration; the second one kills."""
+    asked: list[int] = []
+
+    def ask(number: int, _: FrameType | None) -> None:
+        asked.append(number)
+        signal.signal(number, previous[number])
+
+    previous: dict[int, Any] = {}
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            previous[number] = signal.signal(number, ask)
+    except ValueError:  # not in the main thread: signals belong to somebody else
+        pass
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+__all__ = ["DataError", "Fit", "Job", "Listener", "Outcome", "State", "fit"]

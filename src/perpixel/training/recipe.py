@@ -1,0 +1,211 @@
+"""A recipe: everything that decides how a network is trained, as frozen data.
+
+A recipe is written once per paper (`perpixel.recipes`), stored in every run directory, and a variant
+is one `replace` away. Nothing in it is code, so it can be printed, compared and repeated.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from perpixel.data.normalization import Normalization
+from perpixel.data.transforms import Augmentation
+from perpixel.errors import UsageError
+
+
+class Frozen(BaseModel):
+    """Data that cannot change, and that refuses keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SGD(Frozen):
+    """Stochastic gradient descent with momentum, and Caffe's rules for biases.
+
+    `bias_rate` multiplies the learning rate of biases and `bias_decay` their weight decay
+    (`lr_mult: 2, decay_mult: 0` in the released prototxts of FCN, SegNet and DeepLab).
+    """
+
+    name: Literal["sgd"] = "sgd"
+    learning_rate: float = Field(gt=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(5e-4, ge=0)
+    bias_rate: float = Field(1.0, ge=0)
+    bias_decay: float = Field(1.0, ge=0)
+    norm_decay: float = Field(1.0, ge=0)
+
+
+class AdamW(Frozen):
+    """Adam with decoupled weight decay; biases and norms are not decayed unless asked."""
+
+    name: Literal["adamw"] = "adamw"
+    learning_rate: float = Field(1e-3, gt=0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = Field(1e-2, ge=0)
+    bias_rate: float = Field(1.0, ge=0)
+    bias_decay: float = Field(0.0, ge=0)
+    norm_decay: float = Field(0.0, ge=0)
+
+
+class Fixed(Frozen):
+    """The learning rate never changes."""
+
+    name: Literal["fixed"] = "fixed"
+
+
+class Step(Frozen):
+    """The rate is multiplied by `factor` every `every` iterations (Caffe's `step`)."""
+
+    name: Literal["step"] = "step"
+    every: int = Field(gt=0)
+    factor: float = Field(0.1, gt=0, le=1)
+
+
+class Poly(Frozen):
+    """The rate falls as (1 − progress)^power (Caffe's `poly`), after a linear warm-up."""
+
+    name: Literal["poly"] = "poly"
+    power: float = Field(0.9, gt=0)
+    warmup: float = Field(0.0, ge=0, lt=1)
+
+
+class OneCycle(Frozen):
+    """The rate rises to its peak by a cosine over the first `warmup` of the budget, then falls to zero."""
+
+    name: Literal["one-cycle"] = "one-cycle"
+    warmup: float = Field(0.1, ge=0, lt=1)
+    start: float = Field(0.04, gt=0, le=1)
+
+
+class Budget(Frozen):
+    """How long to train: exactly one of the three. The schedule fits itself to it."""
+
+    iterations: int | None = Field(None, gt=0)
+    epochs: float | None = Field(None, gt=0)
+    minutes: float | None = Field(None, gt=0)
+
+    def model_post_init(self, _: Any) -> None:
+        """Refuse none or several."""
+        given = [value for value in (self.iterations, self.epochs, self.minutes) if value is not None]
+        if len(given) != 1:
+            raise UsageError(
+                "budget: expected exactly one of iterations, epochs and minutes, got "
+                f"{len(given)}. Say how long to train once."
+            )
+
+
+Optimizer = Annotated[SGD | AdamW, Field(discriminator="name")]
+Schedule = Annotated[Fixed | Step | Poly | OneCycle, Field(discriminator="name")]
+ClassWeights = Literal["none", "median-frequency", "enet"] | tuple[float, ...]
+
+
+class Recipe(Frozen):
+    """How one network is trained.
+
+    `image_scale` is the size at which the network sees an image, relative to the file: 0.5 trains and
+    predicts at half resolution, a quarter of the work, and the logits are interpolated back.
+    `crop_size` is (H, W) in pixels as the network sees them; None means whole images, which then
+    must all have one size or go one at a time.
+    """
+
+    model: str
+    preset: str = "custom"
+    width: float = Field(1.0, gt=0)
+    options: dict[str, bool | int | float | str] = {}
+    initial_weights: str = "none"
+
+    image_scale: float = Field(1.0, gt=0, le=4)
+    crop_size: tuple[int, int] | None = None
+    batch_size: int = Field(8, gt=0)
+    accumulate: int = Field(1, gt=0)
+    budget: Budget = Budget(epochs=100)
+    augmentation: Augmentation = Augmentation()
+    normalization: Normalization | Literal["data"] = "data"
+
+    optimizer: Optimizer = AdamW()
+    schedule: Schedule = Poly()
+    loss_normalization: Literal["valid", "sum", "weight"] = "valid"
+    class_weights: ClassWeights = "none"
+    clip_gradient: float | None = Field(None, gt=0)
+    average_weights: float = Field(0.0, ge=0, lt=1)
+    batch_norm_statistics: Literal["running", "training-set"] = "running"
+    keep: Literal["mean_iou", "pixel_accuracy"] = "mean_iou"
+    validations: int = Field(20, gt=0)
+
+    sources: dict[str, str] = {}
+    expected: dict[str, float] = {}
+    differs: tuple[str, ...] = ()
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a recipe with some values changed, checked like any other."""
+        return self.model_validate({**self.model_dump(), **changes})
+
+
+def with_settings(recipe: Recipe, settings: list[str]) -> Recipe:
+    """Apply `KEY=VALUE` settings, e.g. `optimizer.learning_rate=0.01`.
+
+    Values are read as YAML, so `crop_size=[224,224]` and `class_weights=enet` both work.
+
+    Raises:
+        UsageError: The key does not exist or the value does not fit; the message names the known keys.
+    """
+    import yaml
+
+    data = recipe.model_dump(mode="json")
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise UsageError(f"--set: expected KEY=VALUE, got {setting!r}. For example --set batch_size=4.")
+        _assign(data, key.strip().split("."), _value(yaml.safe_load(text)))
+    return parse_recipe(data)
+
+
+def parse_recipe(data: dict[str, Any]) -> Recipe:
+    """Check a recipe read from a file.
+
+    Raises:
+        UsageError: One line for each key that does not fit.
+    """
+    try:
+        return Recipe.model_validate(data)
+    except ValidationError as error:
+        lines = [f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()]
+        raise UsageError("recipe: " + "; ".join(lines) + ". See `perpixel train --help`.") from None
+
+
+def _value(value: Any) -> Any:
+    """Read `1e-3` as the number people mean (YAML 1.1 reads it as a text)."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _assign(data: dict[str, Any], path: list[str], value: Any) -> None:
+    *parents, last = path
+    for parent in parents:
+        data = _child(data, parent, ".".join(path))
+    if last not in data and parents != ["options"]:
+        raise _unknown(".".join(path), data)
+    if last in ("optimizer", "schedule") and isinstance(value, str):
+        value = {"name": value}
+    if last in ("iterations", "epochs", "minutes") and parents == ["budget"]:
+        data.update(iterations=None, epochs=None, minutes=None)
+    data[last] = value
+
+
+def _child(data: dict[str, Any], key: str, whole: str) -> dict[str, Any]:
+    child = data.get(key)
+    if not isinstance(child, dict):
+        raise _unknown(whole, data)
+    return child
+
+
+def _unknown(key: str, known: dict[str, Any]) -> UsageError:
+    from difflib import get_close_matches
+
+    near = get_close_matches(key.rsplit(".", 1)[-1], known, n=1)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    return UsageError(f"--set: no setting named {key!r}. {hint}Known: {', '.join(known)}.")
