@@ -17,6 +17,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - its name everywhere
 
+VECTOR_CLASSES = 16  # below it a softmax over adjacent values is slower than one over strided planes
 LossNormalization = Literal["valid", "sum", "weight", "batch"]
 
 
@@ -62,9 +63,9 @@ def cross_entropy(
 
 
 def _one_row_a_pixel(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Flatten to (pixels, K) where memory already lies so; CPUs are then much faster."""
+    """Flatten to (pixels, K) where memory already lies so and K fills a vector: CPUs are twice as fast."""
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    if logits.is_contiguous(memory_format=torch.channels_last):
+    if logits.shape[1] >= VECTOR_CLASSES and logits.is_contiguous(memory_format=torch.channels_last):
         return logits.permute(0, 2, 3, 1).reshape(-1, logits.shape[1]), target.reshape(-1)
     return logits, target
 
