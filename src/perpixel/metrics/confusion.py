@@ -104,6 +104,7 @@ def _count(target: Tensor, prediction: Tensor, num_classes: int) -> NDArray[np.i
 
 
 def _clip(ids: Tensor, num_classes: int) -> Tensor:
-    """Send every id outside 0..K−1 to K."""
-    wide = ids.to(torch.int32) if ids.dtype in (torch.uint8, torch.int8, torch.bool) else ids
-    return torch.where((wide < 0) | (wide >= num_classes), num_classes, wide)
+    """Send every id outside 0..K−1 to K, in int32."""
+    narrow = ids.dtype in (torch.bool, torch.uint8, torch.int8, torch.int16)
+    wide = (ids.to(torch.int32) if narrow else ids).clamp(-1, num_classes).to(torch.int32)
+    return wide.masked_fill_(wide < 0, num_classes)
