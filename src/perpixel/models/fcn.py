@@ -100,8 +100,8 @@ class FCN32s(nn.Module):
         num_classes: K, counting background if the data set labels it.
         in_channels: Image channels; 3 for RGB.
         width: Multiplies the width of every hidden layer; 1 is the paper's network.
-        padding: 100 as released. With 1, fc6 is padded by 3 instead: the same network away from the border,
-            with no margin to compute, a ninth of the work on a crop of 96 pixels.
+        padding: 100 as released. With 1, fc6 is padded by 3 instead: away from the border the same network,
+            its grid 3 pixels further, and no margin to compute: a ninth of the work on a crop of 96 pixels.
     """
 
     def __init__(

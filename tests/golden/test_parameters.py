@@ -1,0 +1,65 @@
+"""Parameter counts, to the unit."""
+
+import pytest
+import torch
+
+from perpixel.models.catalog import MODELS, build, count_parameters
+from perpixel.models.fcn import FCN8s, FCN16s
+
+# Counted from the released prototxts: FCN without its fixed deconvolutions, SegNet with BN scale and shift.
+PARAMETERS = {
+    ("fcn32s", 21): 134_346_581,
+    ("fcn16s", 21): 134_357_354,
+    ("fcn8s", 21): 134_362_751,
+    ("fcn8s-at-once", 21): 134_362_751,
+    ("segnet", 11): 29_449_355,
+    ("segnet", 12): 29_449_932,
+    ("segnet-basic", 11): 1_416_587,
+    ("segnet-basic", 12): 1_416_652,
+    ("unet-same", 2): 31_037_698,  # derived from the paper's count below
+}
+
+# The same FCNs with every deconvolution as the release stores it: dense, K x K, side 2f.
+RELEASED_BLOBS = {
+    "fcn32s": 136_152_917,
+    "fcn16s": 134_815_994,
+    "fcn8s": 134_489_759,
+    "fcn8s-at-once": 134_490_527,
+}
+KERNELS = {"fcn32s": (64,), "fcn16s": (4, 32), "fcn8s": (4, 4, 16), "fcn8s-at-once": (4, 4, 16)}
+FIXED_SCALES = {"fcn8s-at-once": 512 + 256}
+
+
+@pytest.mark.parametrize(("name", "num_classes"), PARAMETERS)
+def test_parameters_are_the_papers(name: str, num_classes: int) -> None:
+    assert count_parameters(name, num_classes) == PARAMETERS[name, num_classes]
+
+
+def test_every_network_has_a_golden_count_at_its_own_classes() -> None:
+    assert {(name, row.num_classes) for name, row in MODELS.items()} <= set(PARAMETERS)
+
+
+@pytest.mark.parametrize("name", RELEASED_BLOBS)
+def test_fcns_have_the_released_sizes_once_their_fixed_blobs_are_added(name: str) -> None:
+    blobs = sum(21 * 21 * kernel**2 for kernel in KERNELS[name])
+    assert count_parameters(name) + blobs + FIXED_SCALES.get(name, 0) == RELEASED_BLOBS[name]
+
+
+@pytest.mark.parametrize(("network", "deconvolutions"), [(FCN16s, 1), (FCN8s, 2)])
+def test_learned_upsampling_adds_a_dense_kernel_for_each_deconvolution_between_scores(
+    network: type[FCN8s], deconvolutions: int
+) -> None:
+    with torch.device("meta"):
+        fixed, learned = network(21), network(21, learned_upsampling=True)
+    assert size(learned) - size(fixed) == deconvolutions * 21 * 21 * 4 * 4
+
+
+def test_the_padded_unet_is_the_papers_but_for_batch_normalisation_and_colour() -> None:
+    """Fig. 1 counts 31,030,658: 18 biases become a scale and a shift each, and three channels replace one."""
+    channels = 2 * (64 + 128 + 256 + 512) * 2 + 2 * 1024
+    assert count_parameters("unet-same", 2) == 31_030_658 + channels + 2 * 64 * 9
+    assert size(build("unet-same", 2, in_channels=1, width=1.0)) == 31_030_658 + channels
+
+
+def size(network: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())

@@ -1,0 +1,100 @@
+"""What every network of the catalogue keeps to."""
+
+import pytest
+import torch
+from torch import nn
+
+from perpixel.models.catalog import MODELS, build
+
+SIZES = [(1, 1), (2, 2), (3, 3), (5, 5), (17, 17), (31, 31), (33, 33), (97, 141), (100, 75), (1, 40)]
+NARROW = 1 / 16
+
+every_network = pytest.mark.parametrize("name", MODELS)
+
+
+def scored(network: nn.Module) -> nn.Module:
+    """Give zero-initialised score layers weights, so that gradients reach everything below."""
+    generator = torch.Generator().manual_seed(0)
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d) and not layer.weight.any():
+            layer.weight.data.normal_(std=0.1, generator=generator)
+    return network
+
+
+@every_network
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def test_one_image_of_any_size_trains(name: str, size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    network = scored(build(name, num_classes=4, width=NARROW)).train()
+    logits = network(torch.randn(1, 3, *size))
+    assert logits.shape == (1, 4, *size)
+    nn.functional.cross_entropy(logits, torch.zeros(1, *size, dtype=torch.int64)).backward()
+    for parameter_name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None, parameter_name
+            assert parameter.grad.isfinite().all(), parameter_name
+
+
+@every_network
+def test_every_parameter_takes_part(name: str) -> None:
+    """A layer that is built but not used, or cut off by mistake, has a gradient of exactly zero."""
+    torch.manual_seed(0)
+    network = scored(build(name, num_classes=4, width=NARROW)).train()
+    image, target = torch.randn(2, 3, 64, 64), torch.randint(4, (2, 64, 64))
+    nn.functional.cross_entropy(network(image), target).backward()
+    for parameter_name, parameter in network.named_parameters():
+        assert parameter.grad.any(), parameter_name
+
+
+@every_network
+@pytest.mark.parametrize(("num_classes", "in_channels"), [(1, 3), (2, 1), (33, 4)])
+def test_classes_and_channels_are_as_asked(name: str, num_classes: int, in_channels: int) -> None:
+    network = build(name, num_classes=num_classes, in_channels=in_channels, width=NARROW).eval()
+    with torch.inference_mode():
+        assert network(torch.randn(2, in_channels, 20, 27)).shape == (2, num_classes, 20, 27)
+
+
+@every_network
+def test_a_state_dict_holds_everything(name: str) -> None:
+    torch.manual_seed(0)
+    first, second = scored(build(name, 4, width=NARROW)), build(name, 4, width=NARROW)
+    image = torch.randn(2, 3, 37, 41)
+    first.train()(image)  # moves the running statistics
+    second.load_state_dict(first.state_dict(), strict=True)
+    with torch.inference_mode():
+        assert torch.equal(first.eval()(image), second.eval()(image))
+
+
+@every_network
+def test_one_image_in_a_batch_does_not_see_the_others(name: str) -> None:
+    torch.manual_seed(0)
+    network = scored(build(name, 4, width=NARROW)).eval()
+    images = torch.randn(2, 3, 33, 35)
+    with torch.inference_mode():
+        together, alone = network(images), network(images[1:])
+    torch.testing.assert_close(together[1:], alone, atol=1e-5, rtol=1e-4)
+
+
+@every_network
+def test_memory_format_and_autocast_change_nothing_but_rounding(name: str) -> None:
+    torch.manual_seed(0)
+    network = scored(build(name, 4, width=NARROW)).eval()
+    image = torch.randn(1, 3, 33, 35)
+    with torch.inference_mode():
+        plain = network(image)
+        last = network.to(memory_format=torch.channels_last)(image.to(memory_format=torch.channels_last))
+        with torch.autocast("cpu", torch.bfloat16):
+            halved = network(image)
+    torch.testing.assert_close(last, plain, atol=1e-5, rtol=1e-4)
+    assert halved.shape == plain.shape
+    assert halved.isfinite().all()
+
+
+@every_network
+def test_the_width_reaches_every_hidden_layer(name: str) -> None:
+    with torch.device("meta"):
+        whole, half = build(name, 4), build(name, 4, width=0.5)
+    for (layer, wide), narrow in zip(whole.named_parameters(), half.parameters(), strict=True):
+        shapes = zip(wide.shape[:2], narrow.shape[:2], strict=True)
+        for channels, half_channels in shapes:
+            assert half_channels in ((channels, channels // 2) if channels <= 4 else (channels // 2,)), layer
