@@ -182,8 +182,8 @@ def _source_positions(source: tuple[int, ...], view: View) -> tuple[NDArray[np.i
         sine, cosine = math.sin(math.radians(view.angle)), math.cos(math.radians(view.angle))
         down, right = rows - height / 2, columns - width / 2
         rows, columns = cosine * down + sine * right + height / 2, cosine * right - sine * down + width / 2
-    rows = (rows + view.corner[0]) * (source[0] / view.scaled[0])
-    columns = (columns + view.corner[1]) * (source[1] / view.scaled[1])
+    rows = (rows + view.corner[0]) * source[0] / view.scaled[0]
+    columns = (columns + view.corner[1]) * source[1] / view.scaled[1]
     return np.floor(rows).astype(np.intp), np.floor(columns).astype(np.intp)
 
 
@@ -199,7 +199,7 @@ def resample_pixels(pixels: Pixels, view: View) -> Pixels:
     else:
         shown = _window(pixels, view.size, view.scaled, view.corner)
     rows, columns = (slice(None, None, -1 if mirrored else 1) for mirrored in view.mirrored)
-    return np.ascontiguousarray(shown[rows, columns])
+    return np.array(shown[rows, columns], order="C")  # PIL lends arrays that cannot be written to
 
 
 def _bounding_size(size: tuple[int, int], angle: float) -> tuple[int, int]:

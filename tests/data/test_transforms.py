@@ -1,0 +1,269 @@
+"""perpixel.data.transforms: image and target move together."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import ValidationError
+
+from perpixel.data.masks import IGNORE
+from perpixel.data.transforms import (
+    Augmentation,
+    View,
+    augment,
+    draw_view,
+    from_albumentations,
+    resample_pixels,
+    resample_target,
+)
+from perpixel.errors import UsageError
+
+STILL = Augmentation(flip=0)
+EVERYTHING = Augmentation(scale=(0.5, 2), vertical_flip=0.5, rotate=30, color=0.5, blur=1, noise=0.05)
+
+
+def sample(
+    height: int = 40, width: int = 60, channels: int = 3, dtype: type = np.uint8, seed: int = 0
+) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, np.iinfo(dtype).max + 1, (height, width, channels), dtype=dtype)
+    return pixels, rng.integers(0, 5, (height, width), dtype=np.uint8)
+
+
+def smooth(height: int, width: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Make an image whose grey level says its own class: 40 times the id, in blocks of 16 pixels."""
+    target = (np.indices((height, width)) // 16).sum(0).astype(np.uint8) % 6
+    return (target * 40)[..., None], target
+
+
+def test_nothing_varied_and_no_crop_returns_the_sample() -> None:
+    pixels, target = sample()
+    shown, crop = augment(pixels, target, None, STILL, np.random.default_rng(0))
+    assert np.array_equal(shown, pixels)
+    assert np.array_equal(crop, target)
+
+
+@settings(max_examples=60)
+@given(
+    seed=st.integers(0, 10**6),
+    height=st.integers(1, 50),
+    width=st.integers(1, 50),
+    crop=st.none() | st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    channels=st.sampled_from([1, 2, 3, 4, 6]),
+    dtype=st.sampled_from([np.uint8, np.uint16]),
+)
+def test_any_sample_gives_a_crop_of_the_size_and_type_asked_for(
+    seed: int, height: int, width: int, crop: tuple[int, int] | None, channels: int, dtype: type
+) -> None:
+    pixels, target = sample(height, width, channels, dtype, seed)
+    shown, ids = augment(pixels, target, crop, EVERYTHING, np.random.default_rng(seed))
+    size = crop or (height, width)
+    assert shown.shape == (*size, channels)
+    assert shown.dtype == dtype
+    assert ids.shape == size
+    assert ids.dtype == np.uint8
+    assert set(np.unique(ids)) <= {*np.unique(target), IGNORE}
+    assert shown.flags.c_contiguous
+    assert ids.flags.c_contiguous
+
+
+@given(st.integers(0, 10**6))
+def test_the_same_generator_gives_the_same_view(seed: int) -> None:
+    pixels, target = sample()
+    first, second = (augment(pixels, target, (30, 30), EVERYTHING, np.random.default_rng(seed)) for _ in "ab")
+    assert np.array_equal(first[0], second[0])
+    assert np.array_equal(first[1], second[1])
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    rotate=st.sampled_from([0, 20, 180]),
+    flips=st.sampled_from([(0, 0), (1, 0), (0, 1), (1, 1)]),
+)
+def test_pixels_and_target_stay_aligned(seed: int, rotate: float, flips: tuple[int, int]) -> None:
+    """Each grey level says its class; away from borders between classes the two must agree."""
+    pixels, target = smooth(96, 128)
+    options = Augmentation(scale=(0.7, 2), rotate=rotate, flip=flips[0], vertical_flip=flips[1])
+    shown, crop = augment(pixels, target, (80, 90), options, np.random.default_rng(seed), fill=[77])
+    inside = crop != IGNORE
+    assert (shown[..., 0][~inside] == 77).all()
+    agrees = np.rint(shown[..., 0] / 40) == crop
+    assert agrees[inside].mean() > 0.85  # bilinear values between two classes may say a third
+    middle = inside.copy()
+    for shift in (-3, -2, -1, 1, 2, 3):
+        for axis in (0, 1):
+            middle &= np.roll(crop, shift, axis) == crop
+    assert agrees[middle].all()
+
+
+@given(scaled=st.tuples(st.integers(5, 90), st.integers(5, 90)), data=st.data())
+def test_scaling_and_cropping_at_once_is_scaling_and_then_cropping(
+    scaled: tuple[int, int], data: Any
+) -> None:
+    pixels, _ = sample()
+    size = data.draw(st.tuples(st.integers(1, scaled[0]), st.integers(1, scaled[1])))
+    corner = data.draw(st.tuples(st.integers(0, scaled[0] - size[0]), st.integers(0, scaled[1] - size[1])))
+    whole = np.asarray(Image.fromarray(pixels).resize(scaled[::-1], Image.Resampling.BILINEAR))
+    expected = whole[corner[0] : corner[0] + size[0], corner[1] : corner[1] + size[1]]
+    found = resample_pixels(pixels, View(size, scaled, corner))
+    assert np.abs(found.astype(int) - expected).max() <= 3  # of 255: PIL rounds its weights
+
+
+@given(scaled=st.tuples(st.integers(1, 90), st.integers(1, 90)))
+def test_targets_take_the_id_under_each_pixels_centre(scaled: tuple[int, int]) -> None:
+    """Source position ⌊(i + ½)·H / H'⌋, in whole numbers."""
+    _, target = sample()
+    rows, columns = ((2 * np.arange(n) + 1) * m // (2 * n) for n, m in zip(scaled, (40, 60), strict=True))
+    found, outside = resample_target(target, View(scaled, scaled, (0, 0)))
+    assert outside is None
+    assert np.array_equal(found, target[np.ix_(rows, columns)])
+
+
+def test_eight_and_sixteen_bits_agree() -> None:
+    pixels, target = sample()
+    options = Augmentation(scale=(0.5, 2), rotate=15)
+    for seed in range(5):
+        small, _ = augment(pixels, target, (30, 40), options, np.random.default_rng(seed))
+        large, _ = augment(
+            pixels.astype(np.uint16) * 257, target, (30, 40), options, np.random.default_rng(seed)
+        )
+        assert np.abs(large / 257 - small).max() <= 2
+
+
+def test_channels_are_varied_alike_whatever_their_number() -> None:
+    pixels, target = sample(channels=3)
+    options = Augmentation(scale=(0.5, 2), rotate=15)
+    three, _ = augment(pixels, target, (30, 40), options, np.random.default_rng(3))
+    six, _ = augment(np.concatenate([pixels, pixels], 2), target, (30, 40), options, np.random.default_rng(3))
+    assert np.abs(six.astype(int) - np.concatenate([three, three], 2)).max() <= 2  # of 255
+
+
+def test_mirroring_is_certain_at_one() -> None:
+    pixels, target = sample()
+    shown, crop = augment(pixels, target, None, Augmentation(flip=1), np.random.default_rng(0))
+    assert np.array_equal(shown, pixels[:, ::-1])
+    assert np.array_equal(crop, target[:, ::-1])
+
+
+def test_half_of_all_samples_are_mirrored_by_default() -> None:
+    rng = np.random.default_rng(0)
+    mirrored = [draw_view((8, 8), None, Augmentation(), rng).mirrored for _ in range(2000)]
+    assert np.mean([columns for _, columns in mirrored]) == pytest.approx(0.5, abs=0.05)
+    assert not any(rows for rows, _ in mirrored)
+
+
+def test_every_position_of_the_crop_is_equally_likely() -> None:
+    rng = np.random.default_rng(0)
+    rows = [draw_view((10, 10), (7, 7), STILL, rng).corner[0] for _ in range(4000)]
+    assert np.bincount(rows, minlength=4) / 4000 == pytest.approx(np.full(4, 0.25), abs=0.04)
+
+
+def test_a_half_turn_puts_the_last_pixel_first() -> None:
+    pixels, target = sample()
+    crop, _ = resample_target(target, View((40, 60), (40, 60), (0, 0), angle=180))
+    assert np.array_equal(crop, target[::-1, ::-1])
+    shown = resample_pixels(pixels, View((40, 60), (40, 60), (0, 0), angle=180))
+    assert np.abs(shown[1:-1, 1:-1].astype(int) - pixels[::-1, ::-1][1:-1, 1:-1]).max() <= 1
+
+
+def test_outside_a_small_image_is_the_given_mean_and_ignored() -> None:
+    pixels, target = sample(10, 12)
+    shown, crop = augment(pixels, target, (20, 20), STILL, np.random.default_rng(1), fill=[1.4, 2.6, 3])
+    outside = crop == IGNORE
+    assert outside.sum() == 400 - 120
+    assert (shown[outside] == [1, 3, 3]).all()
+    assert np.array_equal(np.sort(shown[~outside].ravel()), np.sort(pixels.ravel()))
+
+
+def test_outside_is_the_images_own_mean_where_none_is_given() -> None:
+    pixels, target = sample(10, 12)
+    shown, crop = augment(pixels, target, (20, 20), STILL, np.random.default_rng(1))
+    assert (shown[crop == IGNORE] == np.rint(pixels.mean((0, 1)))).all()
+
+
+def test_colour_leaves_the_target_alone_and_changes_the_pixels() -> None:
+    pixels, target = smooth(32, 32)
+    pixels = np.repeat(pixels, 3, axis=2)
+    shown, crop = augment(pixels, target, None, Augmentation(flip=0, color=1), np.random.default_rng(0))
+    assert np.array_equal(crop, target)
+    assert not np.array_equal(shown, pixels)
+
+
+def test_noise_has_the_strength_asked_for_at_most() -> None:
+    pixels = np.full((64, 64, 1), 30_000, np.uint16)
+    target = np.zeros((64, 64), np.uint8)
+    stds = [
+        augment(pixels, target, None, Augmentation(noise=0.02), np.random.default_rng(seed))[0].std()
+        for seed in range(40)
+    ]
+    assert 0.6 * 0.02 * 65535 < max(stds) < 1.1 * 0.02 * 65535
+
+
+def test_blur_keeps_the_mean_and_smooths() -> None:
+    pixels, target = sample(64, 64, 1)
+    shown, _ = augment(pixels, target, None, Augmentation(flip=0, blur=2), np.random.default_rng(0))
+    assert shown.mean() == pytest.approx(pixels.mean(), abs=1.5)
+    assert shown.std() < 0.6 * pixels.std()
+
+
+def test_blur_keeps_a_flat_image_flat() -> None:
+    pixels = np.full((9, 5, 2), 200, np.uint8)
+    shown, _ = augment(
+        pixels, np.zeros((9, 5), np.uint8), None, Augmentation(blur=3), np.random.default_rng(0)
+    )
+    assert (shown == 200).all()
+
+
+def test_an_albumentations_pipeline_is_called_by_its_own_names_and_seeded() -> None:
+    class Pipeline:
+        seed = -1
+
+        def set_random_seed(self, seed: int) -> None:
+            self.seed = seed
+
+        def __call__(self, *, image: NDArray[Any], mask: NDArray[Any]) -> dict[str, Any]:
+            return {"image": image[:, ::-1], "mask": mask[:, ::-1].astype(np.int64)}
+
+    pipeline = Pipeline()
+    pixels, target = sample()
+    shown, crop = from_albumentations(pipeline)(pixels, target, np.random.default_rng(0))
+    assert np.array_equal(shown, pixels[:, ::-1])
+    assert np.array_equal(crop, target[:, ::-1])
+    assert crop.dtype == np.uint8
+    assert pipeline.seed == np.random.default_rng(0).integers(2**31)
+
+
+def test_a_pipeline_may_drop_the_last_axis_of_a_grey_image() -> None:
+    pixels, target = sample(channels=1)
+    transform = from_albumentations(lambda image, mask: {"image": image[..., 0], "mask": mask})
+    assert transform(pixels, target, np.random.default_rng(0))[0].shape == pixels.shape
+
+
+def test_a_pipeline_that_changes_only_one_of_the_two_is_refused() -> None:
+    pixels, target = sample()
+    transform = from_albumentations(lambda image, mask: {"image": image[1:], "mask": mask})
+    with pytest.raises(UsageError, match=r"size \(39, 60\), got \(40, 60\)"):
+        transform(pixels, target, np.random.default_rng(0))
+
+
+def test_pixels_must_have_channels_last_and_be_integers() -> None:
+    _, target = sample()
+    for pixels in (np.zeros((40, 60), np.uint8), np.zeros((40, 60, 3), np.float32)):
+        with pytest.raises(UsageError, match=r"shape \(H, W, C\) in uint8 or uint16"):
+            augment(pixels, target, None, STILL, np.random.default_rng(0))
+
+
+def test_a_fill_of_the_wrong_length_is_refused() -> None:
+    pixels, target = sample()
+    with pytest.raises(UsageError, match="fill to hold 3 values, got 1"):
+        augment(pixels, target, (99, 99), STILL, np.random.default_rng(0), fill=[5])
+
+
+@pytest.mark.parametrize("wrong", [{"scale": (2, 1)}, {"scale": (0, 1)}, {"flip": 1.5}, {"colour": 0.2}])
+def test_impossible_options_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Augmentation(**wrong)
