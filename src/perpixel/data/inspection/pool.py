@@ -1,8 +1,8 @@
 """Map a function over items in separate processes, and outlive whatever happens to them.
 
 A worker is a fresh interpreter that talks through its pipes. It never imports the caller's script, so a
-script needs no `if __name__ == "__main__"`, and no thread or CUDA state is inherited. A worker that dies takes
-one chunk with it: its items are tried again one at a time, and what kills again is answered with `failed`.
+script needs no `if __name__ == "__main__"`, and it inherits no threads and no CUDA state. A worker that dies
+costs one chunk: its items are tried again one at a time, and what kills again is answered with `failed`.
 """
 
 import os
