@@ -39,19 +39,22 @@ def catalogue() -> list[dict[str, Any]]:
 
 
 def show(rows: list[dict[str, Any]]) -> None:
-    """Print the catalogue as a table."""
-    from rich.console import Console
-    from rich.table import Table
+    """Print the catalogue, one block a paper."""
+    from itertools import groupby
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("model", no_wrap=True)
-    table.add_column("encoder", no_wrap=True)
-    for heading in ("parameters", "classes", "stride", "sees"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("paper", overflow="fold")
-    for row in rows:
-        numbers = (f"{row['parameters']:,}", str(row["num_classes"]), str(row["output_stride"]))
-        table.add_row(row["name"], row["encoder"], *numbers, f"{row['receptive_field']} px", row["paper"])
-    console = Console()
-    console.print(table)
-    console.print("\nstride and sees: of the coarsest feature map, in pixels of the image.", style="dim")
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    headings = f"{'classes':>7}  {'parameters':>11}  {'stride':>6}  {'sees':>6}"
+    console.print(f"{'model':<18}{'encoder':<14}{headings}", style="bold")
+    for paper, networks in groupby(rows, key=lambda row: row["paper"]):
+        console.print(paper, style="dim")
+        for row in networks:
+            numbers = (
+                f"{row['num_classes']:>7}  {row['parameters']:>11,}  "
+                f"{row['output_stride']:>6}  {row['receptive_field']:>3} px"
+            )
+            console.print(f"  {row['name']:<16}{row['encoder']:<14}{numbers}")
+    console.print(
+        "\nparameters: at the paper's classes. stride, sees: the coarsest map, in pixels.", style="dim"
+    )

@@ -22,7 +22,7 @@ class Row:
 
     Attributes:
         network: Called with `num_classes`, `in_channels`, `width` and the network's own options.
-        paper: Authors, venue and year, arXiv number.
+        paper: First author, venue and year, arXiv number.
         encoder: Where the features come from; pretrained weights are looked up by it.
         num_classes: K of the published network.
         output_stride: Of the coarsest feature map, in pixels.
@@ -37,9 +37,9 @@ class Row:
     receptive_field: int
 
 
-FCN = "Shelhamer, Long & Darrell, CVPR 2015 and TPAMI 2017, 1411.4038, 1605.06211"
-SEGNET = "Badrinarayanan, Kendall & Cipolla, TPAMI 2017, 1511.00561"
-UNET = "Ronneberger, Fischer & Brox, MICCAI 2015, 1505.04597"
+FCN = "Shelhamer, TPAMI 2017, 1605.06211"
+SEGNET = "Badrinarayanan, TPAMI 2017, 1511.00561"
+UNET = "Ronneberger, MICCAI 2015, 1505.04597"
 
 MODELS = {
     "fcn32s": Row(FCN32s, paper=FCN, encoder="vgg16", num_classes=21, output_stride=32, receptive_field=404),
