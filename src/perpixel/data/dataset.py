@@ -1,0 +1,198 @@
+"""Open a data set: cheap, holds no pixels; reads one pair at a time.
+
+data = open_dataset("street")             # a folder, a dataset.yaml, or IMAGES MASKS
+pixels, target = data.read(data.pairs("train")[0])
+"""
+
+import hashlib
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perpixel.data.images import (
+    Pixels,
+    exif_orientation,
+    read_pixels,
+    turn_upright,
+)
+from perpixel.data.layouts import Layout, list_data, recognize
+from perpixel.data.masks import MaskCoding, Target, read_stored
+from perpixel.data.pairs import Listing, Pair, split_names
+from perpixel.data.spec import Color, DatasetSpec, nearest
+from perpixel.errors import DataError
+
+__all__ = ["Dataset", "Pair", "open_dataset"]
+
+YAML_NAMES = ("dataset.yaml", "dataset.yml")
+
+
+class Dataset:
+    """The pairs of a data set, and how to read them.
+
+    Args:
+        spec: The contents of `dataset.yaml`.
+        root: The folder that its paths start from.
+
+    Raises:
+        DataError: A folder or file that the spec names is missing.
+    """
+
+    def __init__(self, spec: DatasetSpec, root: Path | str) -> None:
+        self.spec = spec
+        self.root = Path(root)
+        self.coding = MaskCoding.from_spec(spec)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names, in the order of their ids."""
+        return self.spec.classes
+
+    @property
+    def num_classes(self) -> int:
+        """K."""
+        return len(self.spec.classes)
+
+    @property
+    def channels(self) -> int:
+        """C, of an image."""
+        return self.spec.channels
+
+    @cached_property
+    def palette(self) -> tuple[Color, ...]:
+        """A colour for each class: the data set's own, or well distinguishable ones."""
+        from perpixel.data.palette import distinct_colors
+
+        return self.spec.colors or tuple(distinct_colors(self.num_classes))
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits' names."""
+        return split_names(self.spec.splits)
+
+    @cached_property
+    def listing(self) -> Listing:
+        """Everything that was found, with what has no partner; excluded pairs included."""
+        return list_data(self.spec, self.root)
+
+    def pairs(self, split: str) -> list[Pair]:
+        """Return a split's pairs by name, excluded ones left out.
+
+        Raises:
+            DataError: There is no such split.
+        """
+        if split not in self.splits:
+            raise DataError(
+                f"pairs: expected a split of {self.spec.name}, got {split!r}.{nearest(split, self.splits)} "
+                f"Known: {', '.join(self.splits)}."
+            )
+        excluded = set(self.spec.exclude)
+        return [p for p in self.listing.pairs if p.split == split and p.id not in excluded]
+
+    def read_pixels(self, pair: Pair) -> Pixels:
+        """Return the image, (H, W, C), uint8 or uint16 as `spec.bits` says.
+
+        Raises:
+            DataError: The file cannot be read, or has other channels or bits.
+        """
+        pixels = read_pixels(pair.image, channels=self.channels)
+        if pixels.dtype.itemsize * 8 == self.spec.bits:
+            return pixels
+        if self.spec.bits == 16:
+            return pixels.astype(np.uint16) * np.uint16(257)
+        raise DataError(
+            f"read_pixels: expected 8 bits a channel, got 16 in {pair.image}. Say `bits: 16` in dataset.yaml."
+        )
+
+    def read_target(self, pair: Pair) -> Target:
+        """Return the class ids, (H, W), IGNORE where there is nothing to learn.
+
+        Raises:
+            DataError: The mask cannot be read, or holds values that mean nothing.
+        """
+        stored = read_stored(pair.mask, colors=self.coding.colors)
+        return self.coding.decode(stored, str(pair.mask))
+
+    def read(self, pair: Pair) -> tuple[Pixels, Target]:
+        """Return both, of equal H and W.
+
+        Raises:
+            DataError: One cannot be read, or the sizes differ.
+        """
+        pixels, target = self.read_pixels(pair), self.read_target(pair)
+        return pixels, match_sizes(pixels, target, pair)
+
+    def fingerprint(self) -> str:
+        """Return a short hash of the names, file sizes and coding: quick, and the same on every machine."""
+        digest = hashlib.sha256(repr((self.spec.classes, sorted(self.coding.values.items()))).encode())
+        for split in self.splits:
+            for pair in self.pairs(split):
+                sizes = (pair.image.stat().st_size, pair.mask.stat().st_size)
+                digest.update(repr((pair.id, pair.key, sizes)).encode())
+        return digest.hexdigest()[:16]
+
+
+def match_sizes(pixels: Pixels, target: Target, pair: Pair) -> Target:
+    """Return the target in the image's size: turned, where only the photo says it is rotated.
+
+    Raises:
+        DataError: The sizes differ otherwise.
+    """
+    if pixels.shape[:2] == target.shape:
+        return target
+    orientation = exif_orientation(pair.image)
+    if orientation >= 5 and pixels.shape[:2] == target.shape[::-1]:
+        return turn_upright(target, orientation)
+    raise DataError(
+        f"read: expected a mask of {_size(pixels)} pixels like its image, got {_size(target)} in {pair.mask}. "
+        f"Correct it, or leave it out: `exclude: [{pair.id}]` in dataset.yaml."
+    )
+
+
+def open_dataset(*paths: Path | str) -> Dataset:
+    """Open a folder with `dataset.yaml`, that file, a folder that can be recognised, or IMAGES MASKS.
+
+    A folder without `dataset.yaml` is inspected first: every mask is looked at.
+
+    Raises:
+        DataError: It cannot be used; all that is wrong is listed.
+    """
+    given = [Path(path) for path in paths]
+    if len(given) == 1:
+        if given[0].suffix.lower() in (".yaml", ".yml"):
+            return Dataset(DatasetSpec.load(given[0]), given[0].parent.resolve())
+        for name in YAML_NAMES:
+            if (given[0] / name).is_file():
+                return Dataset(DatasetSpec.load(given[0] / name), given[0].resolve())
+    layout = recognize(*given)
+    return Dataset(_look(given), layout.root)
+
+
+def _look(paths: list[Path]) -> DatasetSpec:
+    try:
+        from perpixel.data.inspection import inspect
+    except ImportError:
+        return _guess(recognize(*paths))
+    spec: DatasetSpec = inspect(*paths).spec
+    return spec
+
+
+def _guess(layout: Layout) -> DatasetSpec:
+    """Stand in for inspection: every stored value is a class."""
+    values: set[int] = set()
+    for pair in layout.listing.pairs:
+        values |= set(np.unique(read_stored(pair.mask)).tolist())
+    named = {value: f"class_{i}" for i, value in enumerate(sorted(values))}
+    return DatasetSpec(
+        name=layout.root.name,
+        images=layout.images,
+        masks=layout.masks,
+        splits=layout.splits,
+        classes=tuple(named.values()),
+        mask_values={**named},
+    )
+
+
+def _size(array: NDArray[np.generic]) -> str:
+    return f"{array.shape[0]} × {array.shape[1]}"

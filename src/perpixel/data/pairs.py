@@ -1,0 +1,306 @@
+"""Find which mask belongs to which image, and to which split.
+
+images: images/{split}                  a folder: the name is the path below it, without its suffix
+images: left/{split}/*/*_left.png       a pattern: the name is what the stars stand for
+splits: {train: train, val: valid}      the word for {split}; or a list file; or a fraction drawn from train
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from perpixel.data.images import IMAGE_SUFFIXES, list_images
+from perpixel.data.spec import Splits
+from perpixel.errors import DataError
+
+MAX_LIST_BYTES = 256 << 20
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An image and its mask.
+
+    Args:
+        name: The same for both; unique within the split.
+        split: train, val, …
+        image: The image file.
+        mask: The mask file, or the annotation file.
+        key: Which image it is inside an annotation file.
+    """
+
+    name: str
+    split: str
+    image: Path
+    mask: Path
+    key: str | int | None = None
+
+    @property
+    def id(self) -> str:
+        """What `exclude` calls it."""
+        return f"{self.split}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What was found: pairs of every split in order, and what has no partner.
+
+    Args:
+        pairs: By split, then by name.
+        images_without_mask: Image files left over.
+        masks_without_image: Mask files left over.
+        clashes: Files that share a name within a split, so that nobody knows which is meant; none is used.
+    """
+
+    pairs: tuple[Pair, ...]
+    images_without_mask: tuple[Path, ...] = ()
+    masks_without_image: tuple[Path, ...] = ()
+    clashes: tuple[tuple[Path, ...], ...] = ()
+
+
+class Sources(Protocol):
+    """Where images and masks are: a `DatasetSpec` or a `Layout`."""
+
+    @property
+    def images(self) -> str: ...  # noqa: D102
+    @property
+    def masks(self) -> str: ...  # noqa: D102
+    @property
+    def splits(self) -> Splits: ...  # noqa: D102
+
+
+def list_pairs(sources: Sources, root: Path) -> Listing:
+    """Pair the images and masks of a data set whose masks are image files.
+
+    Raises:
+        DataError: A folder or list is missing, or a list names what is not there.
+    """
+    words = split_words(sources.splits)
+    listings = [_list_split(sources, root, split, word) for split, word in words.items()]
+    merged = Listing(
+        tuple(pair for listing in listings for pair in listing.pairs),
+        _merge(listing.images_without_mask for listing in listings),
+        _merge(listing.masks_without_image for listing in listings),
+        tuple(dict.fromkeys(clash for listing in listings for clash in listing.clashes)),
+    )
+    return draw_splits(_forget_listed(merged), sources.splits)
+
+
+def split_words(splits: Splits) -> dict[str, str]:
+    """Return split -> its list file or its word for `{split}`; drawn splits are left out."""
+    if not isinstance(splits, dict):
+        return {split: split for split in splits}
+    words = {split: word for split, word in splits.items() if isinstance(word, str)}
+    return words or {"train": "train"}
+
+
+def split_names(splits: Splits) -> tuple[str, ...]:
+    """Return every split's name, train first where it is only implied."""
+    if isinstance(splits, dict) and not any(isinstance(word, str) for word in splits.values()):
+        return ("train", *(split for split in splits if split != "train"))
+    return tuple(splits)
+
+
+def draw_splits(listing: Listing, splits: Splits) -> Listing:
+    """Move drawn shares out of train. The draw depends on the names alone, so it is the same everywhere."""
+    if not isinstance(splits, dict):
+        return listing
+    shares = {
+        split: share for split, share in splits.items() if isinstance(share, float) and split != "train"
+    }
+    train = [pair for pair in listing.pairs if pair.split == "train"]
+    drawn: dict[str, str] = {}
+    waiting = sorted(train, key=lambda pair: hashlib.sha256(f"perpixel 0 {pair.name}".encode()).digest())
+    for split, share in shares.items():
+        count = min(len(waiting) - 1, max(1, round(share * len(train))))
+        drawn |= {pair.name: split for pair in waiting[:count]}
+        waiting = waiting[max(count, 0) :]
+    order = split_names(splits)
+    moved = [
+        Pair(p.name, drawn.get(p.name, p.split) if p.split == "train" else p.split, p.image, p.mask, p.key)
+        for p in listing.pairs
+    ]
+    moved.sort(key=lambda pair: (order.index(pair.split), pair.name))
+    return Listing(tuple(moved), listing.images_without_mask, listing.masks_without_image, listing.clashes)
+
+
+def find_files(root: Path, pattern: str, word: str = "") -> dict[str, list[Path]]:
+    """Return name -> image files of a folder or pattern.
+
+    Raises:
+        DataError: The folder is missing.
+    """
+    filled = pattern.replace("{split}", word)
+    folder = root / filled
+    if "*" not in filled:
+        if not folder.is_dir():
+            raise DataError(
+                f"data: expected a folder at {folder}, found none. Correct `images`, `masks` or `splits` in dataset.yaml."
+            )
+        return _group(
+            (path.relative_to(folder).with_suffix("").as_posix(), path) for path in list_images(folder)
+        )
+    return _group(_match_files(root, filled))
+
+
+def read_list(path: Path) -> list[str]:
+    """Return the lines of a text file that say something.
+
+    Raises:
+        DataError: No file, too large, or no text.
+    """
+    try:
+        if path.stat().st_size > MAX_LIST_BYTES:
+            raise DataError(
+                f"{path}: expected a list of at most {MAX_LIST_BYTES:,} bytes, got more. Split it."
+            )
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError:
+        raise DataError(f"data: expected a list of names at {path}, found none. Correct `splits`.") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: expected text in UTF-8, got something else. Save it as UTF-8.") from None
+    return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def resolve_inside(root: Path, name: str, source: Path) -> Path:
+    """Return the path that a file names, which must stay inside the data folder.
+
+    Raises:
+        DataError: It is absolute, or leaves the folder.
+    """
+    plain = name.replace("\\", "/")
+    path = root / plain
+    outside = Path(plain).is_absolute() or re.match(r"[A-Za-z]:", plain) or "\0" in plain
+    if outside or not path.resolve().is_relative_to(root.resolve()):
+        raise DataError(
+            f"{source}: expected paths inside {root}, got {name!r}. Make it relative to that folder, without '..'."
+        )
+    return path
+
+
+def _list_split(sources: Sources, root: Path, split: str, word: str) -> Listing:
+    listed = is_list(word)
+    images = find_files(root, sources.images, split if listed else word)
+    masks = find_files(root, sources.masks, split if listed else word)
+    both = {path for paths in masks.values() for path in paths}
+    if "*" in sources.masks:  # a star that also matches masks
+        images = _group((n, path) for n, paths in images.items() for path in paths if path not in both)
+    if listed:
+        return _list_named(root, root / word, split, images, masks)
+    return _pair_up(split, images, masks)
+
+
+def is_list(word: str) -> bool:
+    """Say whether a split's word is a list file."""
+    return word.lower().endswith((".txt", ".lst", ".csv"))
+
+
+def _pair_up(split: str, images: Mapping[str, list[Path]], masks: Mapping[str, list[Path]]) -> Listing:
+    clashes = {n for side in (images, masks) for n, paths in side.items() if len(paths) > 1}
+    shared = sorted((images.keys() & masks.keys()) - clashes)
+    return Listing(
+        tuple(Pair(name, split, images[name][0], masks[name][0]) for name in shared),
+        tuple(p for name in sorted(images.keys() - masks.keys()) for p in images[name]),
+        tuple(p for name in sorted(masks.keys() - images.keys()) for p in masks[name]),
+        tuple((*images.get(name, ()), *masks.get(name, ())) for name in sorted(clashes)),
+    )
+
+
+def _list_named(
+    root: Path, source: Path, split: str, images: dict[str, list[Path]], masks: dict[str, list[Path]]
+) -> Listing:
+    pairs, lost = [], []
+    for line in read_list(source):
+        found = _find_line(root, source, line, images, masks)
+        if found is None:
+            lost.append(line)
+        else:
+            name, image, mask = found
+            pairs.append(Pair(name, split, image, mask))
+    if lost:
+        more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
+        raise DataError(
+            f"{source}: expected names with an image and a mask, got {', '.join(map(repr, lost[:3]))}{more}. "
+            "Correct the lines, or add the files.",
+            [f"{source}: {line!r} has no image or no mask" for line in lost],
+        )
+    used = {path for pair in pairs for path in (pair.image, pair.mask)}
+    unique = {pair.name: pair for pair in pairs}
+    return Listing(
+        tuple(unique[name] for name in sorted(unique)),
+        tuple(p for paths in images.values() for p in paths if p not in used),
+        tuple(p for paths in masks.values() for p in paths if p not in used),
+    )
+
+
+def _find_line(
+    root: Path, source: Path, line: str, images: dict[str, list[Path]], masks: dict[str, list[Path]]
+) -> tuple[str, Path, Path] | None:
+    """Return (name, image, mask) of "name", "image.png", or "image.png mask.png"."""
+    name = _without_suffix(line)
+    if name in images and name in masks:
+        return name, images[name][0], masks[name][0]
+    parts = split_line(line)
+    if len(parts) == 2:
+        image, mask = (resolve_inside(root, part, source) for part in parts)
+        return (_without_suffix(parts[0]), image, mask) if image.is_file() and mask.is_file() else None
+    short = Path(name).name
+    resolve_inside(root, line, source)
+    return (short, images[short][0], masks[short][0]) if short in images and short in masks else None
+
+
+def split_line(line: str) -> list[str]:
+    """Return the columns of a list's line: by tab, semicolon or comma, else by white space."""
+    for mark in ("\t", ";", ","):
+        if mark in line:
+            return [part.strip() for part in line.split(mark) if part.strip()]
+    return line.split()
+
+
+def _without_suffix(name: str) -> str:
+    path = Path(name)
+    return path.with_suffix("").as_posix() if path.suffix.lower() in IMAGE_SUFFIXES else name
+
+
+def _match_files(root: Path, pattern: str) -> Iterable[tuple[str, Path]]:
+    head, *tail = re.split(r"(?=[^/]*\*)", pattern, maxsplit=1)
+    regex = _regex("".join(tail))
+    folder = root / head
+    if not folder.is_dir():
+        raise DataError(f"data: expected a folder at {folder}, found none. Correct `images` or `masks`.")
+    for path in list_images(folder):
+        match = regex.fullmatch(path.relative_to(folder).as_posix())
+        if match:
+            yield "/".join(group.strip("/") for group in match.groups() if group), path
+
+
+def _regex(pattern: str) -> re.Pattern[str]:
+    """Return a pattern whose groups are what the stars stand for; a last `.*` is any suffix."""
+    stem, any_suffix = (pattern[:-2], r"\.[^./]+") if pattern.endswith(".*") else (pattern, "")
+    parts = re.split(r"(\*\*/|\*)", stem)
+    stars = {"**/": r"((?:[^/]+/)*?)", "*": r"([^/]*?)"}
+    return re.compile("".join(stars.get(part, re.escape(part)) for part in parts) + any_suffix)
+
+
+def _group(named: Iterable[tuple[str, Path]]) -> dict[str, list[Path]]:
+    groups: dict[str, list[Path]] = {}
+    for name, path in named:
+        groups.setdefault(name, []).append(path)
+    return groups
+
+
+def _merge(groups: Iterable[tuple[Path, ...]]) -> tuple[Path, ...]:
+    return tuple(dict.fromkeys(path for group in groups for path in group))
+
+
+def _forget_listed(listing: Listing) -> Listing:
+    """Leave out of the leftovers what another split's list uses."""
+    used = {path for pair in listing.pairs for path in (pair.image, pair.mask)}
+    return Listing(
+        listing.pairs,
+        tuple(path for path in listing.images_without_mask if path not in used),
+        tuple(path for path in listing.masks_without_image if path not in used),
+        listing.clashes,
+    )
