@@ -10,6 +10,8 @@ times faster on a CPU than the transposed convolution, and deterministic on a GP
 Letters: N batch, C channels, H W and h w sizes in and out.
 """
 
+from functools import partial
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -61,17 +63,21 @@ def bilinear_deconvolution(
             f"bilinear_deconvolution: expected a window inside the enlarged {full[0]} x {full[1]} map, "
             f"got {height} x {width} at {offset}. Crop less, or pad the features."
         )
-    rows = interpolation(features.shape[-2], height, stride, kernel_size, offset).to(features)
-    columns = interpolation(features.shape[-1], width, stride, kernel_size, offset).to(features)
+    window = partial(
+        interpolation, stride=stride, kernel_size=kernel_size, offset=offset, device=features.device
+    )
+    rows = window(features.shape[-2], height).to(features.dtype)
+    columns = window(features.shape[-1], width).to(features.dtype)
     return rows @ (features @ columns.T)
 
 
 def interpolation(
-    length: int, size: int, stride: int, kernel_size: int, offset: int
+    length: int, size: int, stride: int, kernel_size: int, offset: int, device: torch.device
 ) -> Float[Tensor, "size length"]:
     """Return the matrix that deconvolves `length` values and keeps `size` of them, from `offset` on."""
     factor = (kernel_size + 1) // 2
-    tap = torch.arange(size)[:, None] + offset - stride * torch.arange(length)[None, :]
+    outputs, inputs = torch.arange(size, device=device), torch.arange(length, device=device)
+    tap = outputs[:, None] + offset - stride * inputs[None, :]
     return (1 - (tap - centre(kernel_size)).abs() / factor).clamp(min=0)
 
 
