@@ -98,3 +98,15 @@ def test_the_width_reaches_every_hidden_layer(name: str) -> None:
         shapes = zip(wide.shape[:2], narrow.shape[:2], strict=True)
         for channels, half_channels in shapes:
             assert half_channels in ((channels, channels // 2) if channels <= 4 else (channels // 2,)), layer
+
+
+@every_network
+def test_one_export_serves_every_size(name: str) -> None:
+    torch.manual_seed(0)
+    network = scored(build(name, 4, width=NARROW)).eval()
+    free = {0: torch.export.Dim.AUTO, 2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
+    exported = torch.export.export(network, (torch.randn(2, 3, 45, 61),), dynamic_shapes=(free,)).module()
+    for shape in ((1, 3, 64, 96), (2, 3, 37, 53), (3, 3, 97, 141)):
+        image = torch.randn(shape)
+        with torch.inference_mode():
+            torch.testing.assert_close(exported(image), network(image), atol=1e-5, rtol=1e-4)

@@ -61,10 +61,18 @@ class UNetSame(nn.Module):
         features = self.dropout(skips.pop())
         for upsample, stage in zip(self.upsample, self.decoder, strict=True):
             skip = skips.pop()
-            upsampled = upsample(features)[..., : skip.shape[-2], : skip.shape[-1]]
-            features = stage(torch.cat((skip, upsampled), dim=1))
+            features = stage(torch.cat((skip, crop_to(skip, upsample(features))), dim=1))
         logits: Tensor = self.classifier(features)
         return logits
+
+
+def crop_to(skip: Float[Tensor, "N C h w"], features: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C h w"]:
+    """Cut rows off the bottom and columns off the right, so that `features` has the size of `skip`.
+
+    Negative padding rather than a slice: a slice ties an exported graph to the parity of this size.
+    """
+    excess = [features.shape[axis] - skip.shape[axis] for axis in (-1, -2)]
+    return functional.pad(features, (0, -excess[0], 0, -excess[1]))
 
 
 def two_convolutions(in_channels: int, channels: int) -> nn.Sequential:
