@@ -134,13 +134,11 @@ CODINGS = (CAMVID, VOC, CITYSCAPES)
 
 
 def known_by_name(folder: str, ids: tuple[int, ...]) -> Coding | None:
-    # labels.py again: the trainId of each id that masks named *_labelIds and *_instanceIds store and that counts.
+    """Return the coding whose name the folder bears, if the masks hold its ids and no others."""
     bare = "".join(letter for letter in folder.lower() if letter.isalpha())
     for coding in CODINGS:
         count = len(coding.classes)
         fits = set(ids) <= {*range(count), coding.void_id} and len(ids) > count // 2
-        if fits and any(
-            word in bare for word in (coding.name.lower().replace(" ", ""), coding.name.split()[-1].lower())
-        ):
+        if fits and coding.name.split()[-1].lower() in bare:
             return coding
     return None
