@@ -110,3 +110,23 @@ def test_one_export_serves_every_size(name: str) -> None:
         image = torch.randn(shape)
         with torch.inference_mode():
             torch.testing.assert_close(exported(image), network(image), atol=1e-5, rtol=1e-4)
+
+
+@every_network
+def test_two_images_are_learned(name: str) -> None:
+    """Bright and dark halves, from scratch, in forty updates."""
+    torch.manual_seed(0)
+    options = {"padding": 1} if name.startswith("fcn") else {}
+    network = build(name, 2, width=1 / 8, **options).train()
+    target = torch.zeros(2, 32, 40, dtype=torch.int64)
+    target[0, :, 20:], target[1, :16] = 1, 1
+    image = (2.0 * target - 1)[:, None] + 0.3 * torch.randn(2, 3, 32, 40)
+    optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(40):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(network(image), target)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.8 * losses[0]

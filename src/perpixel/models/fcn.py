@@ -30,6 +30,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from perpixel.encoders.vgg import VGG, VGG16_WIDTHS, scaled, scaled_widths
+from perpixel.models.check import check_image
 from perpixel.models.initialize import initialize_he, initialize_zero
 from perpixel.ops.bilinear import bilinear_deconvolution, bilinear_weight
 
@@ -79,6 +80,7 @@ class ConvolutionalVGG(nn.Module):
 
     def __init__(self, in_channels: int, width: float, padding: int) -> None:
         super().__init__()
+        self.in_channels = in_channels
         self.features = VGG(in_channels, scaled_widths(VGG16_WIDTHS, width), padding=padding)
         hidden = scaled(4096, width)
         fc6_padding = 3 if padding == 1 else 0
@@ -88,6 +90,7 @@ class ConvolutionalVGG(nn.Module):
 
     def forward(self, image: Float[Tensor, "N C H W"]) -> Features:
         """Return the features at strides 8, 16 and 32."""
+        check_image(image, self.in_channels)
         _, _, pool3, pool4, pool5 = self.features(image)
         hidden = self.dropout(torch.relu(self.fc6(pool5)))
         return Features(pool3, pool4, self.dropout(torch.relu(self.fc7(hidden))))

@@ -23,6 +23,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from perpixel.encoders.vgg import VGG, VGG16_WIDTHS, scaled, scaled_widths
+from perpixel.models.check import check_image
 from perpixel.models.initialize import initialize_he
 from perpixel.ops.batch_norm import BatchNorm2d
 from perpixel.ops.unpool import max_pool, max_unpool
@@ -41,6 +42,7 @@ class SegNet(nn.Module):
 
     def __init__(self, num_classes: int, in_channels: int = 3, width: float = 1.0) -> None:
         super().__init__()
+        self.in_channels = in_channels
         widths = scaled_widths(VGG16_WIDTHS, width)
         self.encoder = VGG(in_channels, widths, batch_norm=True)
         self.decoder = nn.ModuleDict(
@@ -54,6 +56,7 @@ class SegNet(nn.Module):
 
     def forward(self, image: Float[Tensor, "N C H W"]) -> Float[Tensor, "N K H W"]:
         """Return logits for an image of any size; no padding is needed."""
+        check_image(image, self.in_channels)
         features, switches = image, []
         for stage in self.encoder.stages.values():
             features, where = max_pool(stage(features))
@@ -95,6 +98,7 @@ class SegNetBasic(nn.Module):
 
     def __init__(self, num_classes: int, in_channels: int = 3, width: float = 1.0) -> None:
         super().__init__()
+        self.in_channels = in_channels
         channels = scaled(64, width)
         self.norm = nn.LocalResponseNorm(size=5, alpha=1e-4, beta=0.75)
         inputs = (in_channels, channels, channels, channels)
@@ -107,6 +111,7 @@ class SegNetBasic(nn.Module):
 
     def forward(self, image: Float[Tensor, "N C H W"]) -> Float[Tensor, "N K H W"]:
         """Return logits for an image of any size; no padding is needed."""
+        check_image(image, self.in_channels)
         features, switches = self.norm(image), []
         for stage in self.encoder:
             features, where = max_pool(stage(features))

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from perpixel.encoders.vgg import scaled
+from perpixel.models.check import check_image
 from perpixel.models.initialize import initialize_he
 from perpixel.ops.batch_norm import BatchNorm2d
 
@@ -39,6 +40,7 @@ class UNetSame(nn.Module):
         self, num_classes: int, in_channels: int = 3, width: float = 1.0, dropout: float = 0.0
     ) -> None:
         super().__init__()
+        self.in_channels = in_channels
         widths = [scaled(channels, width) for channels in WIDTHS]
         self.encoder = nn.ModuleList(
             two_convolutions(shallow, deep)
@@ -55,6 +57,7 @@ class UNetSame(nn.Module):
 
     def forward(self, image: Float[Tensor, "N C H W"]) -> Float[Tensor, "N K H W"]:
         """Return logits for an image of any size."""
+        check_image(image, self.in_channels)
         skips = [self.encoder[0](image)]
         for stage in self.encoder[1:]:
             skips.append(stage(functional.max_pool2d(skips[-1], kernel_size=2, ceil_mode=True)))

@@ -1,0 +1,34 @@
+"""What a network asks of its input, checked once, where it comes in."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+
+def check_image(image: Float[Tensor, "N C H W"], in_channels: int) -> None:
+    """Refuse what is not a batch of float images of `in_channels` channels, and say how to mend it.
+
+    Raises:
+        ValueError: A wrong number of axes or channels, or no pixels.
+        TypeError: Not floats.
+    """
+    shape = tuple(image.shape)
+    if image.ndim != 4 or shape[1] != in_channels or 0 in shape:
+        raise ValueError(
+            f"forward: expected an image of shape (N, {in_channels}, H, W), got {shape}. "
+            f"{remedy(shape, in_channels)}"
+        )
+    if not image.is_floating_point():
+        raise TypeError(
+            f"forward: expected a float image, got {image.dtype}. Normalise the pixels as in training first."
+        )
+
+
+def remedy(shape: tuple[int, ...], in_channels: int) -> str:
+    """Say what to do about a shape."""
+    if len(shape) == 3 and shape[0] == in_channels:
+        return "Add the batch axis: image[None]."
+    if len(shape) == 4 and shape[3] == in_channels:
+        return "Move the channels forward: image.permute(0, 3, 1, 2)."
+    if len(shape) == 4 and shape[1] != in_channels:
+        return f"Build the network with in_channels={shape[1]}, or convert the image."
+    return "Give a batch of images, each with at least one pixel."
