@@ -44,6 +44,7 @@ from perpixel.training.recipe import Recipe
 from perpixel.training.schedule import rate_factor
 from perpixel.training.validate import Example, validate
 
+CPU = torch.device("cpu")
 SAVE_EVERY = 60.0  # seconds between checkpoints, at least; writing may take a twentieth of the time at most
 VALIDATION_SHARE = 9.0  # training takes at least this many times as long as validating, where time is the budget
 
@@ -74,7 +75,7 @@ class Job:
     normalization: Normalization
     weights: tuple[float, ...] | None = None
     seed: int = 0
-    device: torch.device = torch.device("cpu")
+    device: torch.device = CPU
     precision: Precision = "auto"
     plan: Plan | None = None
     workers: int = 0
@@ -191,7 +192,7 @@ class Fit:
             loss = self.loss(self.forward(self.image(batch.pixels)), batch.target)
             value = float(loss.detach())
             self.guard.check(value, batch.names, state.iteration, rate)
-            (loss / recipe.accumulate).backward()
+            (loss / recipe.accumulate).backward()  # type: ignore[no-untyped-call]
             total += value / recipe.accumulate
         if recipe.clip_gradient is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip_gradient)
@@ -333,9 +334,7 @@ class Fit:
         self.model.train()
         self.validation_seconds = time.monotonic() - began
         self.state.elapsed = time.monotonic() - self.began
-        self.state.validations = max(
-            self.state.validations + 1, int(self.progress() * self.recipe.validations)
-        )
+        self.state.validations = max(self.state.validations + 1, int(self.progress() * self.recipe.validations))
         self.state.rows.append(self.row(scores))
         self.recent.clear()
         if self.world.leads:
@@ -455,14 +454,14 @@ def stop_on_signals() -> Iterator[Callable[[], bool]]:
     previous: dict[int, Any] = {}
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
-            previous[number] = signal.signal(number, ask)
+            previous[int(number)] = signal.signal(number, ask)
     except ValueError:  # not in the main thread: signals belong to somebody else
         pass
     try:
         yield lambda: bool(asked)
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        for known, handler in previous.items():
+            signal.signal(known, handler)
 
 
 __all__ = ["DataError", "Fit", "Job", "Listener", "Outcome", "State", "fit"]

@@ -29,7 +29,9 @@ class LossGuard:
                 "`perpixel inspect`."
             )
         ratio = loss / self.uniform
-        expected = f"{self.uniform:.3g} (guessing among {num_classes} classes; unweighted ln K = {math.log(num_classes):.3g})"
+        expected = (
+            f"{self.uniform:.3g} (guessing among {num_classes} classes; unweighted ln K = {math.log(num_classes):.3g})"
+        )
         if ratio > 4:
             return (
                 f"The first loss is {loss:.3g}, expected about {expected}. The network starts out sure and wrong: "

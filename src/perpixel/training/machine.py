@@ -33,6 +33,11 @@ class Plan:
         """Return the context in which the network runs; losses stay outside it, in float32."""
         return torch.autocast(device.type, torch.bfloat16) if self.bfloat16 else nullcontext()
 
+    @classmethod
+    def parse(cls, text: str) -> "Plan":
+        """Read what `str` wrote."""
+        return cls("bfloat16" in text, "channels_last" in text)
+
     def __str__(self) -> str:
         layout = "channels_last" if self.channels_last else "contiguous"
         return f"{'bfloat16' if self.bfloat16 else 'float32'}, {layout}"

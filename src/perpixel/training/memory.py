@@ -31,9 +31,7 @@ def activation_bytes(model: nn.Module, image: Tensor, loss: Callable[[Tensor], T
     return max(0, sum(kept.values()) - held)
 
 
-def require_memory(
-    per_image: int, fixed: int, batch_size: int, crop_size: tuple[int, int], free: int | None
-) -> None:
+def require_memory(per_image: int, fixed: int, batch_size: int, crop_size: tuple[int, int], free: int | None) -> None:
     """Refuse a batch that cannot fit.
 
     Args:

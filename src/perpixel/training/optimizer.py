@@ -30,9 +30,7 @@ def parameter_groups(model: nn.Module, options: Optimizer) -> list[dict[str, Any
     groups = []
     for (rate, decay), members in groupby(rules, key=lambda rule: rule[:2]):
         parameters = [parameter for _, _, parameter in members]
-        groups.append(
-            {"params": parameters, "lr": options.learning_rate * rate, "weight_decay": decay, "rate": rate}
-        )
+        groups.append({"params": parameters, "lr": options.learning_rate * rate, "weight_decay": decay, "rate": rate})
     return groups
 
 
@@ -49,7 +47,8 @@ def _rules(model: nn.Module, options: Optimizer) -> Iterator[tuple[float, float,
             if not parameter.requires_grad:
                 continue
             if is_norm:
-                yield 1.0, options.weight_decay * options.norm_decay, parameter
+                share = options.norm_shift_decay if name == "bias" else options.norm_decay
+                yield 1.0, options.weight_decay * share, parameter
             elif name == "bias":
                 yield options.bias_rate, options.weight_decay * options.bias_decay, parameter
             else:

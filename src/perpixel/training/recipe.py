@@ -23,7 +23,8 @@ class SGD(Frozen):
     """Stochastic gradient descent with momentum, and Caffe's rules for biases.
 
     `bias_rate` multiplies the learning rate of biases and `bias_decay` their weight decay
-    (`lr_mult: 2, decay_mult: 0` in the released prototxts of FCN, SegNet and DeepLab).
+    (`lr_mult: 2, decay_mult: 0` in the released prototxts of FCN, SegNet and DeepLab). `norm_decay` and
+    `norm_shift_decay` are the same for batch normalisation's scale and shift.
     """
 
     name: Literal["sgd"] = "sgd"
@@ -33,6 +34,7 @@ class SGD(Frozen):
     bias_rate: float = Field(1.0, ge=0)
     bias_decay: float = Field(1.0, ge=0)
     norm_decay: float = Field(1.0, ge=0)
+    norm_shift_decay: float = Field(1.0, ge=0)
 
 
 class AdamW(Frozen):
@@ -45,6 +47,7 @@ class AdamW(Frozen):
     bias_rate: float = Field(1.0, ge=0)
     bias_decay: float = Field(0.0, ge=0)
     norm_decay: float = Field(0.0, ge=0)
+    norm_shift_decay: float = Field(0.0, ge=0)
 
 
 class Fixed(Frozen):

@@ -25,7 +25,7 @@ def rate_factor(schedule: Schedule, progress: float, iteration: int) -> float:
         case Fixed():
             return 1.0
         case Step():
-            return schedule.factor ** (iteration // schedule.every)
+            return float(schedule.factor ** (iteration // schedule.every))
         case Poly():
             return _warm(progress, schedule.warmup) * (1.0 - progress) ** schedule.power
         case OneCycle():

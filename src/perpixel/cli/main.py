@@ -1,0 +1,112 @@
+"""`perpixel`: the commands, and how they fail.
+
+A command that cannot be carried out ends with one message and code 2; one that was carried out in part,
+with code 1; `--debug` shows the traceback.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+# Threads that wait must sleep: spinning ones make a busy machine 50 times slower. OpenMP reads this when
+# PyTorch is loaded, so it must be said before.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import typer
+
+from perpixel import __version__
+from perpixel.cli.demo import demo_command
+from perpixel.cli.evaluate import evaluate_command
+from perpixel.cli.inspect import inspect_command
+from perpixel.cli.models import models_command
+from perpixel.cli.predict import predict_command
+from perpixel.cli.train import train_command
+from perpixel.errors import PerpixelError
+
+HELP = """A label for every pixel: train, measure and run semantic segmentation networks.
+
+Two commands from photos and masks to a trained, measured network:
+
+  perpixel train photos/ masks/ --out runs/mine
+
+  perpixel predict runs/mine new-photos/ --out labelled/ --overlay
+"""
+
+# Options that take as many values as follow them: --scales 0.5 0.75 1 is --scales 0.5 --scales 0.75 --scales 1
+VARIADIC = ("--scales", "--set")
+
+app = typer.Typer(
+    name="perpixel", help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]}, rich_markup_mode=None,
+)  # fmt: skip
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"perpixel {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print it."),
+) -> None:
+    """Accept `--version` before any command."""
+
+
+app.command("demo")(demo_command)
+app.command("inspect")(inspect_command)
+app.command("models")(models_command)
+app.command("train")(train_command)
+app.command("evaluate")(evaluate_command)
+app.command("predict")(predict_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    words = expand([word for word in given if word != "--debug"])
+    try:
+        sys.exit(app(words, prog_name="perpixel", standalone_mode=True))
+    except PerpixelError as error:
+        if debug:
+            raise
+        _say(str(error))
+        sys.exit(2)
+    except KeyboardInterrupt:
+        _say("Stopped.")
+        sys.exit(130)
+
+
+def expand(words: Sequence[str]) -> list[str]:
+    """Repeat the name of a variadic option before each of its values."""
+    expanded: list[str] = []
+    current, first = "", False
+    for word in words:
+        if word.startswith("--"):
+            current, first = (word, True) if word in VARIADIC else ("", False)
+            expanded.append(word)
+        elif current and not first and _is_value(current, word):
+            expanded += [current, word]
+        else:
+            if current and not first:
+                current = ""
+            expanded.append(word)
+            first = False
+    return expanded
+
+
+def _is_value(option: str, word: str) -> bool:
+    """Tell another value of an option from an argument that follows it."""
+    if option == "--set":
+        return "=" in word and not os.path.exists(word)
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _say(message: str) -> None:
+    typer.echo(f"perpixel: {message}", err=True)

@@ -1,0 +1,183 @@
+"""`perpixel train`: from a folder of images and masks to a trained network."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from perpixel.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from perpixel.runs.start import Prepared, Wishes
+    from perpixel.training.fit import Listener, Outcome
+    from perpixel.training.recipe import Budget
+
+EPILOG = "Example: perpixel train photos/ masks/ --minutes 30 --out runs/mine"
+
+
+def train_command(
+    data: Annotated[
+        list[Path] | None,
+        typer.Argument(help="A data set folder, its dataset.yaml, or two folders: IMAGES MASKS."),
+    ] = None,
+    model: Annotated[str, typer.Option(help="A name of `perpixel models`.")] = "unet-same",
+    out: Annotated[Path | None, typer.Option(help="The run directory to make; under runs/ if not given.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with this run as if it had never stopped.")] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="quick (CPU, minutes), strong (GPU, hours) or paper (as its authors trained it)."),
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Begin from a run directory or .safetensors file, or none.")
+    ] = None,
+    iterations: Annotated[int | None, typer.Option(min=1, help="Budget in weight updates.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Budget in passes over the training images.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Budget in minutes; the schedule fits itself.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Images in one step.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    crop_size: Annotated[
+        tuple[int, int] | None, typer.Option(help="H W of training crops, as the network sees them.")
+    ] = None,
+    precision: Annotated[str, typer.Option(help="auto (the fastest, measured), 32 or bf16.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="Processes, one a device.")] = 1,
+    workers: Annotated[int | None, typer.Option(min=0, help="Processes that prepare batches.")] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE of the recipe, e.g. optimizer.weight_decay=0.1"),
+    ] = None,
+) -> None:
+    """Train a network on images and masks.
+
+    Ctrl-C stops after the current step; `--resume RUN` goes on from there.
+    """
+    if devices > 1 and "RANK" not in os.environ:
+        _start_processes(devices)
+    from rich.console import Console
+
+    console = Console(stderr=True, quiet=int(os.environ.get("RANK", "0")) > 0)
+    if resume is not None:
+        if data:
+            raise UsageError("train: expected DATA or --resume, got both. A resumed run knows its data.")
+        _finish(resume, _resume(resume, console), console)
+        return
+    if not data:
+        raise UsageError("train: expected DATA, got none. " + EPILOG)
+    from perpixel.runs.start import Wishes
+
+    wishes = Wishes(
+        model=model, preset=preset, weights=weights, budget=_budget(iterations, epochs, minutes),
+        batch_size=batch_size, learning_rate=learning_rate, crop_size=crop_size, precision=_precision(precision),
+        device=_one_of("--device", device, ("auto", "cpu", "cuda")), workers=workers, seed=seed,
+        settings=tuple(settings or ()),
+    )  # fmt: skip
+    out = out or _free_name(Path("runs"), f"{data[0].resolve().name}-{model}")
+    _finish(out, _train(data, out, wishes, console), console)
+
+
+def _train(data: list[Path], out: Path, wishes: "Wishes", console: "Console") -> "Outcome":
+    from perpixel.cli.progress import Counter
+    from perpixel.runs.start import carry_out, prepare_run
+
+    with Counter("Reading the training images once") as counter:
+        prepared = prepare_run(data, out, wishes, counter)
+    _introduce(prepared, out, console)
+    return carry_out(prepared, _listener(prepared, console))
+
+
+def _resume(path: Path, console: "Console") -> "Outcome":
+    from perpixel.runs.start import carry_out, prepare_resume
+
+    prepared = prepare_resume(path)
+    for remark in prepared.remarks:
+        console.print(f"Note: {remark}", highlight=False)
+    return carry_out(prepared, _listener(prepared, console))
+
+
+def _introduce(prepared: "Prepared", out: Path, console: "Console") -> None:
+    job, recipe = prepared.job, prepared.job.recipe
+    parameters = sum(p.numel() for p in prepared.network.parameters())
+    pairs = ", ".join(f"{len(job.dataset.pairs(split))} {split}" for split in job.dataset.splits)
+    console.print(
+        f"{job.dataset.spec.name}: {pairs}; {job.dataset.num_classes} classes: {', '.join(job.dataset.classes)}\n"
+        f"{recipe.model}, preset {recipe.preset}: {parameters:,} parameters (width {recipe.width:g}), images at "
+        f"{recipe.image_scale:g} of their size, crops {recipe.crop_size or 'whole'}, batches of {recipe.batch_size}\n"
+        f"Into {out}; Ctrl-C stops, `perpixel train --resume {out}` goes on.",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
+    for remark in prepared.remarks:
+        console.print(f"Note: {remark}", highlight=False, soft_wrap=True)
+
+
+def _listener(prepared: "Prepared", console: "Console") -> "Listener":
+    from perpixel.cli.progress import TrainingProgress
+    from perpixel.runs.start import remember_plan
+    from perpixel.training.fit import Job, Listener, State
+    from perpixel.training.record import Listeners, TensorBoard
+
+    class Remember(Listener):
+        def started(self, job: Job, state: State, facts: dict[str, Any]) -> None:
+            remember_plan(job.run, prepared.record, facts["plan"])
+
+    listeners: list[Listener] = [TrainingProgress(console), Remember()]
+    try:
+        dataset = prepared.job.dataset
+        listeners.append(TensorBoard(prepared.job.run, dataset.classes, dataset.palette))
+    except ImportError:
+        console.print("Curves go to metrics.csv; for TensorBoard, pip install 'perpixel[tensorboard]'.")
+    return Listeners(*listeners)
+
+
+def _finish(out: Path, outcome: "Outcome", console: "Console") -> None:
+    state = outcome.state
+    if not outcome.finished:
+        console.print(f"Stopped at iteration {state.iteration}. Go on with: perpixel train --resume {out}")
+        raise typer.Exit(130)
+    console.print(
+        f"Done after {state.iteration} iterations; best {100 * state.best:.1f} % at iteration "
+        f"{state.best_iteration}. Next:\n  perpixel evaluate {out}\n  perpixel predict {out} PHOTOS --out "
+        "labelled --overlay",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
+
+
+def _budget(iterations: int | None, epochs: float | None, minutes: float | None) -> "Budget | None":
+    from perpixel.training.recipe import Budget
+
+    given = {"iterations": iterations, "epochs": epochs, "minutes": minutes}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if len(chosen) > 1:
+        raise UsageError(f"train: expected one budget, got {' and '.join('--' + name for name in chosen)}.")
+    for name, value in chosen.items():
+        if value <= 0:
+            raise UsageError(f"--{name}: expected a number above 0, got {value}.")
+    return Budget.model_validate(chosen) if chosen else None
+
+
+def _precision(name: str) -> Any:
+    return _one_of("--precision", name, ("auto", "32", "bf16"))
+
+
+def _one_of(option: str, value: str, known: tuple[str, ...]) -> str:
+    if value not in known:
+        raise UsageError(f"{option}: expected one of {', '.join(known)}, got {value!r}.")
+    return value
+
+
+def _free_name(folder: Path, name: str) -> Path:
+    """Return a name under `folder` that no run has yet."""
+    path, number = folder / name, 2
+    while path.exists():
+        path, number = folder / f"{name}-{number}", number + 1
+    return path
+
+
+def _start_processes(count: int) -> None:
+    """Start this command again, once a device, under `torchrun`."""
+    words = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
+    os.execv(sys.executable, [*words, "-m", "perpixel", *sys.argv[1:]])

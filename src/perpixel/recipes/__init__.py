@@ -1,0 +1,1 @@
+"""Recipes: one file per paper, plain data with the source of every number, and our everyday ones."""

@@ -1,0 +1,41 @@
+"""From a network's name and a preset's name to a recipe."""
+
+from perpixel.errors import UsageError
+from perpixel.recipes import fcn, segnet
+from perpixel.recipes.everyday import DataFacts, quick, strong
+from perpixel.training.recipe import Budget, Recipe
+
+PAPERS = {
+    recipe.model: recipe
+    for recipe in (
+        fcn.FCN32S, fcn.FCN16S, fcn.FCN8S, fcn.FCN8S_AT_ONCE, segnet.SEGNET, segnet.SEGNET_BASIC,
+    )
+}  # fmt: skip
+PRESETS = ("quick", "paper", "strong")
+
+
+def choose_recipe(model: str, preset: str, data: DataFacts, budget: Budget | None = None) -> Recipe:
+    """Return the recipe of a preset.
+
+    Args:
+        model: A name of the catalogue.
+        preset: quick, paper or strong.
+        data: Number and size of the training images, which `quick` and `strong` fit themselves to.
+        budget: How long to train; the preset's own where None.
+
+    Raises:
+        UsageError: No such preset, or the network has no paper of its own.
+    """
+    if preset == "quick":
+        return quick(model, data, budget)
+    if preset == "strong":
+        return strong(model, data, budget)
+    if preset != "paper":
+        raise UsageError(f"--preset: expected one of {', '.join(PRESETS)}, got {preset!r}.")
+    if model not in PAPERS:
+        raise UsageError(
+            f"--preset paper: {model} is not one paper's network. Use --preset quick or strong, or a model with "
+            f"a paper: {', '.join(PAPERS)}."
+        )
+    recipe = PAPERS[model]
+    return recipe if budget is None else recipe.replace(budget=budget)

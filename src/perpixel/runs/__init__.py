@@ -1,0 +1,1 @@
+"""Run directories: started, resumed, loaded, evaluated and used for prediction."""

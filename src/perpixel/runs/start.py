@@ -1,0 +1,262 @@
+"""Start a run or go on with one: data, recipe and network come together here."""
+
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from perpixel.data.dataset import Dataset, open_dataset
+from perpixel.data.images import image_size
+from perpixel.data.normalization import Normalization
+from perpixel.data.spec import DatasetSpec
+from perpixel.errors import DataError, RunError, UsageError
+from perpixel.losses.class_balance import class_weights
+from perpixel.models.catalog import find
+from perpixel.recipes.choose import choose_recipe
+from perpixel.recipes.everyday import DataFacts
+from perpixel.recipes.segnet import CAMVID_CLASSES, CAMVID_MEDIAN_FREQUENCY
+from perpixel.runs.run import DATASET, Record, Run, build_network, command_line, versions, write_record
+from perpixel.runs.statistics import with_statistics
+from perpixel.training import files
+from perpixel.training.fit import Job, Listener, Outcome, fit
+from perpixel.training.machine import Plan, Precision, choose_device, keep_freed_memory
+from perpixel.training.recipe import Budget, Recipe, with_settings
+
+SAMPLED_SIZES = 64
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a user asked for; None leaves a choice to the preset or to the machine."""
+
+    model: str = "unet-same"
+    preset: str | None = None
+    weights: str | None = None
+    budget: Budget | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    crop_size: tuple[int, int] | None = None
+    precision: Precision = "auto"
+    device: str = "auto"
+    workers: int | None = None
+    seed: int = 0
+    settings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that is ready to be trained."""
+
+    network: nn.Module
+    job: Job
+    record: Record
+    remarks: tuple[str, ...] = ()
+    resumed: bool = False
+
+
+def train(
+    *data: Path | str, out: Path | str, wishes: Wishes | None = None, listener: Listener | None = None
+) -> Outcome:
+    """Train a network on a folder of images and masks, into the run directory `out`.
+
+    Args:
+        data: A data set (see `open_dataset`), or two folders, images and masks.
+        out: A new or empty directory.
+        wishes: Model, preset, budget and the like.
+        listener: Told of the progress.
+
+    Raises:
+        DataError: The data cannot be used; every reason is listed.
+        UsageError: The wishes cannot be met.
+    """
+    return carry_out(prepare_run([Path(path) for path in data], Path(out), wishes or Wishes()), listener)
+
+
+def resume(path: Path | str, listener: Listener | None = None) -> Outcome:
+    """Go on with a run that was stopped, as if it never had been."""
+    return carry_out(prepare_resume(Path(path)), listener)
+
+
+def carry_out(prepared: Prepared, listener: Listener | None = None) -> Outcome:
+    """Train a prepared run."""
+    keep_freed_memory()
+    return fit(prepared.network, prepared.job, listener, resume=prepared.resumed)
+
+
+def prepare_run(
+    data: list[Path], out: Path, wishes: Wishes, advance: Callable[[int, int], None] | None = None
+) -> Prepared:
+    """Decide everything and write the run's record; nothing is trained yet."""
+    find(wishes.model)
+    _require_empty(out)
+    dataset = open_dataset(*data)
+    _require_splits(dataset)
+    device = choose_device(wishes.device)
+    recipe = _recipe(wishes, dataset, device)
+    spec = with_statistics(dataset, advance)
+    weights = _class_weights(recipe, spec)
+    normalization = _normalization(recipe, spec)
+    source, remarks = _initial_weights(wishes, recipe)
+    record = Record(
+        **versions(), command=command_line(), seed=wishes.seed, device=str(device), precision=wishes.precision,
+        workers=wishes.workers if wishes.workers is not None else 0 if device.type == "cpu" else 4,
+        data=tuple(str(path.resolve()) for path in data), fingerprint=dataset.fingerprint(),
+        num_classes=dataset.num_classes, in_channels=dataset.channels, initial_weights=source,
+        normalization=normalization, class_weights=weights, recipe=recipe,
+    )  # fmt: skip
+    network = _fresh_network(record)
+    if source != "none":
+        remarks += (load_initial_weights(network, source),)
+    out.mkdir(parents=True, exist_ok=True)
+    spec.save(out / DATASET)
+    write_record(out, record)
+    return Prepared(network, _job(record, dataset, out, device), record, remarks)
+
+
+def prepare_resume(path: Path) -> Prepared:
+    """Open a run where its last checkpoint left it.
+
+    Raises:
+        RunError: It is finished, has no checkpoint, or its data is gone.
+    """
+    run = Run.open(path)
+    dataset = run.open_data()
+    remarks: tuple[str, ...] = ()
+    if dataset.fingerprint() != run.record.fingerprint:
+        remarks = ("The data set has changed since this run began: what follows is not what the run would have been.",)
+    device = choose_device(run.record.device.partition(":")[0])
+    started = (path / files.CHECKPOINT).exists()
+    network = _fresh_network(run.record)
+    if not started and run.record.initial_weights != "none":
+        load_initial_weights(network, run.record.initial_weights)
+    job = _job(run.record, dataset, path, device)
+    return Prepared(network, job, run.record, remarks, resumed=started)
+
+
+def remember_plan(out: Path, record: Record, plan: str) -> None:
+    """Write down what was measured at the start, so that a resumed run computes in the same way."""
+    write_record(out, record.model_copy(update={"plan": plan}))
+
+
+def load_initial_weights(network: nn.Module, source: str) -> str:
+    """Copy every tensor of the same name and shape from a run or a safetensors file.
+
+    Returns: A line that says what was taken and what was not.
+    Raises:
+        RunError: The file cannot be read, or nothing in it fits.
+    """
+    path = Path(source) / files.MODEL if Path(source).is_dir() else Path(source)
+    held, _ = files.load_model(path)
+    own = network.state_dict()
+    fitting = {name: value for name, value in held.items() if _fits(own.get(name), value)}
+    if not fitting:
+        raise RunError(f"--weights: nothing in {path} fits this network. Use weights of the same family.")
+    network.load_state_dict({**own, **fitting})
+    left = sorted(set(own) - set(fitting))
+    rest = f"; fresh: {', '.join(left[:6])}{' …' if len(left) > 6 else ''}" if left else ""
+    return f"Took {len(fitting)} of {len(own)} tensors from {path}{rest}."
+
+
+def _fits(own: Tensor | None, held: Tensor) -> bool:
+    return own is not None and own.shape == held.shape
+
+
+def _fresh_network(record: Record) -> nn.Module:
+    torch.manual_seed(record.seed)
+    return build_network(record)
+
+
+def _job(record: Record, dataset: Dataset, out: Path, device: torch.device) -> Job:
+    return Job(
+        record.recipe, dataset, out, record.normalization, record.class_weights, record.seed, device,
+        record.precision, Plan.parse(record.plan) if record.plan else None, record.workers,
+    )  # fmt: skip
+
+
+def _recipe(wishes: Wishes, dataset: Dataset, device: torch.device) -> Recipe:
+    preset = wishes.preset or ("quick" if device.type == "cpu" else "strong")
+    recipe = choose_recipe(wishes.model, preset, data_facts(dataset), wishes.budget)
+    changes: dict[str, Any] = {}
+    if wishes.batch_size is not None:
+        changes["batch_size"] = wishes.batch_size
+    if wishes.crop_size is not None:
+        changes["crop_size"] = wishes.crop_size
+    if wishes.learning_rate is not None:
+        optimizer = recipe.optimizer.model_copy(update={"learning_rate": wishes.learning_rate})
+        changes["optimizer"] = optimizer
+    return with_settings(recipe.replace(**changes), list(wishes.settings))
+
+
+def data_facts(dataset: Dataset) -> DataFacts:
+    """Return the number of training images and their median size, from a sample of them."""
+    pairs = dataset.pairs("train")
+    sample = pairs[:: max(1, len(pairs) // SAMPLED_SIZES)]
+    sizes = [image_size(pair.image) for pair in sample]
+    median = tuple(int(statistics.median(size[axis] for size in sizes)) for axis in (0, 1))
+    return DataFacts(len(pairs), (median[0], median[1]))
+
+
+def _class_weights(recipe: Recipe, spec: DatasetSpec) -> tuple[float, ...] | None:
+    rule = recipe.class_weights
+    if not isinstance(rule, str):
+        if len(rule) != len(spec.classes):
+            raise UsageError(f"class_weights: expected {len(spec.classes)} values, one a class, got {len(rule)}.")
+        return rule
+    if rule == "none":
+        return None
+    if recipe.preset == "paper" and rule == "median-frequency" and tuple(spec.classes) == CAMVID_CLASSES:
+        return CAMVID_MEDIAN_FREQUENCY
+    counts = class_weights(rule, spec.pixel_counts or (), spec.image_pixel_counts or ())
+    return tuple(round(float(weight), 6) for weight in counts)
+
+
+def _normalization(recipe: Recipe, spec: DatasetSpec) -> Normalization:
+    if recipe.normalization == "data":
+        return Normalization.from_statistics(spec.mean or (0.0,), spec.std or (1.0,))
+    if recipe.normalization.channels != spec.channels:
+        raise UsageError(
+            f"train: {recipe.model}'s recipe is for {recipe.normalization.channels} channels, the images have "
+            f"{spec.channels}. Use --set normalization=data."
+        )
+    return recipe.normalization
+
+
+def _initial_weights(wishes: Wishes, recipe: Recipe) -> tuple[str, tuple[str, ...]]:
+    """Return where weights come from, and a remark where the recipe wants what it cannot have."""
+    asked = wishes.weights
+    if asked and asked != "none":
+        if Path(asked).exists():
+            return str(Path(asked).resolve()), ()
+        raise UsageError(
+            f"--weights: there is no file or run {asked!r}. Give a run directory, a .safetensors file, or none."
+        )
+    if asked is None and recipe.initial_weights != "none":
+        return "none", (
+            f"The recipe begins from {recipe.initial_weights}; this run begins from fresh weights, and will not "
+            "reach the paper's figures. Give them with --weights RUN or FILE.safetensors.",
+        )
+    return "none", ()
+
+
+def _require_empty(out: Path) -> None:
+    if out.is_dir() and any(out.iterdir()):
+        raise UsageError(
+            f"--out: {out} is not empty. Go on with what is there (`perpixel train --resume {out}`), or name "
+            "another directory."
+        )
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out: {out} is a file. Name a directory.")
+
+
+def _require_splits(dataset: Dataset) -> None:
+    missing = [split for split in ("train", "val") if split not in dataset.splits or not dataset.pairs(split)]
+    if missing:
+        raise DataError(
+            f"train: the data has no usable pairs in {' and '.join(missing)} (it has "
+            f"{', '.join(dataset.splits) or 'none'}). Say `splits: {{val: 0.2}}` in dataset.yaml to draw one, and "
+            "see `perpixel inspect` for pairs that were left out."
+        )
