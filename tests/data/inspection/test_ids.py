@@ -68,9 +68,7 @@ def test_noise_and_smooth_edges_around_0_and_255_are_read_as_them(format: str, e
 
 def test_ids_that_jpeg_has_mixed_are_refused(evidence_of, stripes) -> None:
     findings = Findings()
-    judge_ids(
-        evidence_of([_saved(Image.fromarray(stripes([0, 3, 1, 9, 4])), "JPEG", 60)], lossy=True), findings
-    )
+    judge_ids(evidence_of([_saved(Image.fromarray(stripes([0, 3, 1, 9, 4])), "JPEG", 60)], lossy=True), findings)
     assert [(p.kind, p.fatal) for p in findings.problems() if p.fatal] == [("jpeg mask", True)]
 
 

@@ -33,9 +33,7 @@ def judge_colors(evidence: Evidence, findings: Findings) -> Verdict:
         _note_mixed(evidence, findings, len(exact), tolerance)
     notes = [f"{len(classes)} colours cover areas: they are the classes"]
     if coding:
-        notes = [
-            f"the colours are those of {coding.name}: its names are used, and {void or 'nothing'} is ignored"
-        ]
+        notes = [f"the colours are those of {coding.name}: its names are used, and {void or 'nothing'} is ignored"]
     elif evidence.listed and names == evidence.listed.names:
         notes = [f"colours and names are from {evidence.listed.source}"]
     values = tuple((_pack(color),) for color in classes)
@@ -68,10 +66,8 @@ def _is_coded(total: Histogram, coding: Coding) -> bool:
 
 def find_class_colors(total: Histogram, lossy: bool) -> tuple[Color, ...]:
     """Return the colours that cover areas, in the order of their levels (black first)."""
-    if len(total.values) <= FEW and not lossy:
-        chosen = total.values[~_is_edge_mixture(total)]
-    else:
-        chosen = _peaks(total)
+    exact = len(total.values) <= FEW and not lossy
+    chosen = total.values[~_is_edge_mixture(total)] if exact else _peaks(total)
     return tuple(unpack_color(int(value)) for value in sorted(chosen.tolist()))
 
 
@@ -147,13 +143,11 @@ def _note_mixed(evidence: Evidence, findings: Findings, classes: int, tolerance:
     cause = "JPEG has blurred them" if evidence.lossy else "their edges are smoothed"
     message = f"{len(evidence.total.values)} colours lie around {classes}: {cause}"
     fix = f"Colours within {tolerance} levels of a class are read as it; the rest, on edges, is ignored."
-    findings.add("mixed colours", evidence.masks, message, fix, "mended")
+    findings.add("jpeg mask" if evidence.lossy else "smooth edges", evidence.masks, message, fix, "mended")
 
 
 def _note_unusable(evidence: Evidence, findings: Findings, classes: int, covered: float) -> None:
-    message = (
-        f"{classes} colours cover areas, and {covered:.0%} of the pixels lie near one: these look like photos"
-    )
+    message = f"{classes} colours cover areas, and {covered:.0%} of the pixels lie near one: these look like photos"
     if classes < 2 and covered >= PHOTO:
         message = "all masks have the same one colour: there is nothing to tell apart"
     fix = "Check that images and masks are not swapped, or list the colours in label_colors.txt: R G B NAME."

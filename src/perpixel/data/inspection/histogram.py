@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 MAX_VALUES_HELD = 64
 MAX_VALUES_PER_MASK = 1 << 14
 MAX_VALUES = 1 << 18
+GREY = 0x010101  # times a grey value is that grey as a packed colour
 
 Values = NDArray[np.int64]
 
@@ -92,6 +93,10 @@ class Held:
     def counts_up(self) -> bool:
         """Whether the values are 0, 1, 2 … without a gap, and all are here."""
         return not self.rest and bool((self.values == np.arange(len(self.values))).all())
+
+    def as_colors(self) -> "Held":
+        """Return the same with ids as greys, for a data set whose other masks are colours."""
+        return Held(self.values * np.int32(GREY), self.pixels, self.rest)
 
 
 def count_values(stored: NDArray[np.integer]) -> Histogram:

@@ -14,9 +14,7 @@ from perpixel.data.inspection.verdict import MAX_CLASSES, Evidence, Verdict, num
 
 VOID = 255
 THOUSAND = 1000  # Cityscapes stores class * 1000 + number of the instance
-LEVELS_APART = (
-    32  # levels closer than this may be ids; farther apart, values between them may be their mixtures
-)
+LEVELS_APART = 32  # levels closer than this may be ids; farther apart, values between them may be their mixtures
 
 
 def judge_ids(evidence: Evidence, findings: Findings) -> Verdict:
@@ -41,9 +39,7 @@ def _class_times_thousand(evidence: Evidence, findings: Findings) -> Verdict | N
     if labels[-1] > VOID:
         return None
     message = f"ids up to {int(large.max())} are class · {THOUSAND} + instance"
-    findings.add(
-        "instance ids", evidence.masks, message, "The class is kept, the instance is dropped.", "mended"
-    )
+    findings.add("instance ids", evidence.masks, message, "The class is kept, the instance is dropped.", "mended")
     if labels[-1] in range(23, 34):
         return _cityscapes(labels, "instance")
     note = f"ids of {THOUSAND} and more are class · {THOUSAND} + instance, as in Cityscapes"
@@ -57,9 +53,7 @@ def _cityscapes(labels: tuple[int, ...], encoding: str) -> Verdict:
     note = "the ids are Cityscapes' labels: its nineteen classes count, the others are ignored"
     values = tuple((label,) for label in CITYSCAPES_IDS)
     more = (VOID,) if VOID in labels else ()
-    return Verdict(
-        encoding, CITYSCAPES.classes, values, ignored + more, colors=CITYSCAPES.colors, notes=(note,)
-    )
+    return Verdict(encoding, CITYSCAPES.classes, values, ignored + more, colors=CITYSCAPES.colors, notes=(note,))
 
 
 def _one_id_an_instance(evidence: Evidence, findings: Findings) -> Verdict | None:
@@ -121,9 +115,7 @@ def _refuse_jpeg_of_ids(evidence: Evidence, findings: Findings) -> None:
     ids = _ids(evidence)
     if evidence.lossy and len(ids) > 2:
         message = f"JPEG masks hold {say(ids)}, closer together than the noise that JPEG adds"
-        findings.add(
-            "jpeg mask", evidence.masks, message, "Save the masks as PNG from their source.", "fatal"
-        )
+        findings.add("jpeg mask", evidence.masks, message, "Save the masks as PNG from their source.", "fatal")
 
 
 def _names_for(ids: list[int] | tuple[int, ...], listed: ClassList | None) -> tuple[str, ...]:
@@ -178,11 +170,7 @@ def _note_outside(evidence: Evidence, findings: Findings, value: int, allowed: s
 
 def _known_ids(evidence: Evidence, findings: Findings) -> Verdict | None:
     ids = _ids(evidence)
-    if (
-        "cityscapes" in evidence.folder.lower()
-        and set(ids) <= {*range(34), VOID}
-        and max(set(ids) - {VOID}) > 18
-    ):
+    if "cityscapes" in evidence.folder.lower() and set(ids) <= {*range(34), VOID} and max(set(ids) - {VOID}) > 18:
         return _cityscapes(ids, "index")
     coding = known_by_name(evidence.folder, ids)
     if coding is None:
@@ -241,11 +229,7 @@ def _strays(evidence: Evidence, ids: tuple[int, ...]) -> tuple[int, ...]:
     if len(evidence.masks) < 4:
         return ()
     few = max(1, len(evidence.masks) // 100)
-    rare = {
-        v
-        for v in ids
-        if evidence.total.of(v)[1] <= few and evidence.total.of(v)[0] < 1e-3 * evidence.total.total
-    }
+    rare = {v for v in ids if evidence.total.of(v)[1] <= few and evidence.total.of(v)[0] < 1e-3 * evidence.total.total}
     left = [value for value in ids if value not in rare]
     if len(left) < 2 or left[-1] - left[0] != len(left) - 1 or left[0] > 1:
         return ()
@@ -263,9 +247,7 @@ def _explain(evidence: Evidence, findings: Findings, ids: tuple[int, ...]) -> st
         return f"ids {say(ids)} are the classes"
     if len(ids) == 2 and VOID in ids:
         share = evidence.total.of(VOID)[0] / max(1, evidence.total.total)
-        message = (
-            f"the masks hold {say(ids)} and nothing else: 255 is a class here, not 'ignore' ({share:.0%})"
-        )
+        message = f"the masks hold {say(ids)} and nothing else: 255 is a class here, not 'ignore' ({share:.0%})"
         findings.add("255 is a class", evidence.masks, message, stored, "mended")
         return f"{say(ids)} are two classes; 255 is not ignored"
     if ids[0] == 1 and ids[-1] == len(ids):

@@ -66,11 +66,7 @@ def read_class_list(path: Path) -> ClassList | None:
     if path.stat().st_size > MAX_BYTES:
         return None
     lines = [line.strip() for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines()]
-    rows = [
-        _parse(line)
-        for line in lines
-        if line and not line.startswith(("#", "//")) and not _HEADER.match(line)
-    ]
+    rows = [_parse(line) for line in lines if line and not line.startswith(("#", "//")) and not _HEADER.match(line)]
     names = tuple(name for name, _, _ in rows)
     if not names or len(set(names)) < len(names):
         return None

@@ -93,7 +93,7 @@ def failed_pair(files: object) -> PairFacts:
 
 def _attempt(scan: Any, path: Any) -> tuple[Any, str]:
     try:
-        return scan(path), ""
+        return (None, "the file is empty") if path.stat().st_size == 0 else (scan(path), "")
     except DataError as error:
         return None, str(error)
     except MemoryError:

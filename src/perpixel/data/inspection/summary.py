@@ -3,13 +3,12 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from perpixel.data.inspection.histogram import Held, Histogram, add_all
+from perpixel.data.inspection.histogram import GREY, Held, Histogram, add_all
 from perpixel.data.inspection.names import Color
 from perpixel.data.inspection.scan import ImageFacts, MaskFacts, PairFacts, Size
 from perpixel.data.pairs import Pair
 
 BATCH = 64  # histograms added up at a time
-GREY = 0x010101  # times a grey value is that grey as a packed colour
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +33,11 @@ class Record:
 
     @property
     def usable(self) -> bool:
-        """Whether both files can be read and have one size."""
-        return self.held is not None and self.image_size is not None and self.image_size == self.mask_size
+        """Whether both files can be read and have one size, once the mask is turned as EXIF says."""
+        if self.image_size is None or self.mask_size is None:
+            return False
+        turned = self.orientation >= 5 and self.image_size == self.mask_size[::-1]
+        return turned or self.image_size == self.mask_size
 
 
 class Counts:
@@ -57,9 +59,7 @@ class Counts:
         if not colors:
             return found
         ids = add_all(self._waiting[False])
-        return add_all(
-            [found, Histogram(ids.values * GREY, ids.pixels, ids.images, ids.interior, ids.dropped)]
-        )
+        return add_all([found, Histogram(ids.values * GREY, ids.pixels, ids.images, ids.interior, ids.dropped)])
 
 
 @dataclass
@@ -114,12 +114,13 @@ class Summary:
 
     def statistics(self, channels: int, bits: int) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
         """Return the training images' (mean, std) a channel, grey ones repeated, in stored units."""
-        found = [(c, self.channels[c, bits]) for c in {1, channels} if (c, bits) in self.channels]
-        pixels = sum(group.pixels for _, group in found)
+        found = [(c, bits // b, group) for (c, b), group in self.channels.items() if c in (1, channels) and b <= bits]
+        pixels = sum(group.pixels for *_, group in found)
         if not pixels:
             return None
-        sums = [sum(g.sums[i % c] for c, g in found) for i in range(channels)]
-        squares = [sum(g.squares[i % c] for c, g in found) for i in range(channels)]
+        factor = {1: 1, 2: 257}  # 8 bits read as 16
+        sums = [sum(g.sums[i % c] * factor[up] for c, up, g in found) for i in range(channels)]
+        squares = [sum(g.squares[i % c] * factor[up] ** 2 for c, up, g in found) for i in range(channels)]
         variances = [(pixels * q - s * s) / pixels**2 for s, q in zip(sums, squares, strict=True)]
         return tuple(s / pixels for s in sums), tuple(float(v**0.5) for v in variances)
 

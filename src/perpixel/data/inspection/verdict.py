@@ -71,8 +71,4 @@ def say(values: tuple[int, ...] | list[int], most: int = 12) -> str:
         return f"{values[0]} to {values[-1]}"
     if len(values) > most:
         return f"{', '.join(map(str, values[:most]))}, … ({len(values)} values)"
-    return (
-        " and ".join(filter(None, [", ".join(map(str, values[:-1])), str(values[-1])]))
-        if values
-        else "nothing"
-    )
+    return " and ".join(filter(None, [", ".join(map(str, values[:-1])), str(values[-1])])) if values else "nothing"

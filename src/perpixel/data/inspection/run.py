@@ -1,0 +1,219 @@
+"""Inspect a data set: recognise it, scan every pair once, judge, check, and propose a `dataset.yaml`."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perpixel.data.inspection.checks import Checks, note_partners
+from perpixel.data.inspection.coding import class_pixels, fields_of, image_statistics, pixels_of, stored_of
+from perpixel.data.inspection.colors import judge_colors
+from perpixel.data.inspection.histogram import Held, Histogram
+from perpixel.data.inspection.ids import judge_ids
+from perpixel.data.inspection.names import find_class_list
+from perpixel.data.inspection.pool import count_workers, map_in_processes
+from perpixel.data.inspection.problems import Findings
+from perpixel.data.inspection.report import ClassShare, Inspection
+from perpixel.data.inspection.scan import failed_pair, scan_pair
+from perpixel.data.inspection.summary import Summary
+from perpixel.data.inspection.verdict import Evidence
+from perpixel.data.layouts import Layout, list_data, recognize
+from perpixel.data.masks import IGNORE, MaskCoding
+from perpixel.data.pairs import Pair, split_names
+from perpixel.data.spec import DatasetSpec
+
+Progress = Callable[[int, int], None]
+YAML_NAMES = ("dataset.yaml", "dataset.yml")
+
+
+def inspect(*paths: Path | str, workers: int | None = None, progress: Progress | None = None) -> Inspection:
+    """Look at every pair of a data set once, and say what is in it and what is wrong.
+
+    Args:
+        paths: A folder with `dataset.yaml`, that file, a folder that can be recognised, or IMAGES MASKS.
+        workers: Processes; all cores unless told, 0 for none.
+        progress: Called with (pairs done, pairs in all).
+
+    Raises:
+        DataError: No images and masks that go together.
+    """
+    layout, declared = _find(tuple(Path(path) for path in paths))
+    excluded = set(declared.exclude) if declared else set()
+    pairs = tuple(pair for pair in layout.listing.pairs if pair.id not in excluded)
+    summary = _scan(pairs, workers, progress)
+    return _Judgement(layout, declared, summary).conclude()
+
+
+def _find(paths: tuple[Path, ...]) -> tuple[Layout, DatasetSpec | None]:
+    """Return the layout, and the `dataset.yaml` where there is one."""
+    file = _yaml_of(paths)
+    if file is None:
+        return recognize(*paths), None
+    spec, root = DatasetSpec.load(file), file.parent.resolve()
+    note = f"Layout and classes are as {file.name} says."
+    listing = list_data(spec, root)
+    return Layout(root, "dataset.yaml", spec.images, spec.masks, spec.splits, notes=(note,), listing=listing), spec
+
+
+def _yaml_of(paths: tuple[Path, ...]) -> Path | None:
+    if len(paths) != 1:
+        return None
+    if paths[0].suffix.lower() in (".yaml", ".yml"):
+        return paths[0]
+    return next((paths[0] / name for name in YAML_NAMES if (paths[0] / name).is_file()), None)
+
+
+def _scan(pairs: tuple[Pair, ...], workers: int | None, progress: Progress | None) -> Summary:
+    summary = Summary(pairs)
+    files = [(pair.image, pair.mask) for pair in pairs]
+    count = count_workers(workers, len(files))
+    for done, (index, facts) in enumerate(map_in_processes(scan_pair, files, failed_pair, workers=count), 1):
+        summary.add(index, facts)
+        if progress:
+            progress(done, len(files))
+    return summary
+
+
+class _Judgement:
+    """The steps from a finished scan to an `Inspection`."""
+
+    def __init__(self, layout: Layout, declared: DatasetSpec | None, summary: Summary) -> None:
+        self.layout, self.declared, self.summary = layout, declared, summary
+        self.findings = Findings()
+        records = [record for record in summary.records if record is not None]
+        self.checks = Checks(summary.pairs, records, layout.root, self.findings)
+        self.notes = list(layout.notes)
+
+    def conclude(self) -> Inspection:
+        """Return the whole inspection."""
+        note_partners(self.layout.listing, self.layout.root, self.findings)
+        self.checks.files()
+        channels, bits = self.checks.channels()
+        self.checks.duplicates()
+        if not self._has_pairs():
+            return self._report(None, ())
+        draft = self._propose() if self.declared is None else self.declared
+        coding = MaskCoding.from_spec(draft)
+        self.checks.values(coding, declared=self.declared is not None)
+        self._has_pairs()
+        draft = draft.model_copy(update=self._measure(coding, channels, bits))
+        shares = self._shares(draft, coding)
+        self._note_absent(draft, coding)
+        return self._report(draft, shares)
+
+    def _has_pairs(self) -> bool:
+        splits = {self.summary.pairs[index].split for index in self.checks.used()}
+        if splits:
+            return True
+        fix = "Mend what is listed here, then inspect again."
+        self.findings.add("no pairs", (), "not one pair can be used", fix, "fatal")
+        return False
+
+    def _propose(self) -> DatasetSpec:
+        """Judge what the stored values mean."""
+        colors = self.checks.settle_colors()
+        evidence = self._evidence(colors)
+        verdict = (judge_colors if colors else judge_ids)(evidence, self.findings)
+        self.notes.extend(_sentence(note) for note in verdict.notes)
+        layout = self.layout
+        fields: dict[str, Any] = {"name": layout.root.name, "images": layout.images, "masks": layout.masks}
+        return DatasetSpec(**fields, splits=layout.splits, **(fields_of(verdict) | layout.hints))
+
+    def _evidence(self, colors: bool) -> Evidence:
+        used = self.checks.used()
+        records = [self.checks.records[index] for index in used]
+        return Evidence(
+            total=self.summary.total(colors),
+            masks=tuple(self.checks.name(self.summary.pairs[index].mask) for index in used),
+            held=tuple(self._held(index, colors) for index in used),
+            listed=find_class_list(self.layout.root),
+            deep=any(record.deep for record in records),
+            lossy=any(record.lossy for record in records),
+            folder=self.layout.root.name,
+            paletted=self.summary.palette if 2 * self.summary.paletted > len(used) else {},
+        )
+
+    def _held(self, index: int, colors: bool) -> Held:
+        held = self.checks.records[index].held
+        assert held is not None
+        return held.as_colors() if colors and not self.checks.records[index].colors else held
+
+    def _measure(self, coding: MaskCoding, channels: int, bits: int) -> dict[str, Any]:
+        """Return what training needs and a scan has counted already."""
+        train = [index for index in self.checks.used() if self.summary.pairs[index].split == "train"]
+        images, around = image_statistics(coding, [self._held(index, coding.colors) for index in train])
+        counts = self.summary.counts.get("train")
+        total = counts.total(coding.colors) if counts else Histogram.empty()
+        pixels = class_pixels(coding, total) - self._pixels_left_out(coding, "train")
+        statistics = self.summary.statistics(channels, bits)
+        return {
+            "exclude": self._left_out(),
+            "channels": channels,
+            "bits": bits,
+            "mean": statistics and tuple(round(value, 4) for value in statistics[0]),
+            "std": statistics and tuple(round(value, 4) for value in statistics[1]),
+            "pixel_counts": tuple(int(count) for count in pixels[: coding.num_classes]),
+            "image_counts": tuple(images.tolist()),
+            "image_pixel_counts": tuple(around.tolist()),
+        }
+
+    def _left_out(self) -> tuple[str, ...]:
+        """Return the pairs left out by name: those that dataset.yaml names, and those found now."""
+        found = [self.summary.pairs[index].id for index in sorted(self.checks.out)]
+        return (*(self.declared.exclude if self.declared else ()), *found)
+
+    def _pixels_left_out(self, coding: MaskCoding, split: str = "") -> NDArray[np.int64]:
+        """Return the pixels of each class in masks that were counted, and then left out."""
+        pairs, records = self.summary.pairs, self.checks.records
+        counted = [i for i in self.checks.out if records[i].usable and split in ("", pairs[i].split)]
+        held = [self._held(i, coding.colors) for i in counted if coding.colors or not records[i].colors]
+        return sum((pixels_of(coding, one) for one in held), np.zeros(IGNORE + 1, np.int64))
+
+    def _shares(self, draft: DatasetSpec, coding: MaskCoding) -> tuple[ClassShare, ...]:
+        pixels = class_pixels(coding, self.summary.total(coding.colors)) - self._pixels_left_out(coding)
+        self.ignored = int(pixels[IGNORE])
+        images, _ = image_statistics(coding, [self._held(i, coding.colors) for i in self.checks.used()])
+        counted = max(1, int(pixels[: coding.num_classes].sum()))
+        colors: Sequence[Any] = draft.colors or [None] * coding.num_classes
+        return tuple(
+            ClassShare(name, value, int(pixels[i]), int(pixels[i]) / counted, int(images[i]), colors[i])
+            for i, (name, value) in enumerate(zip(coding.classes, stored_of(coding), strict=True))
+        )
+
+    def _note_absent(self, draft: DatasetSpec, coding: MaskCoding) -> None:
+        """Mention classes that training or validation never sees."""
+        for split in ("train", "val"):
+            held = [self._held(i, coding.colors) for i in self.checks.used() if self.summary.pairs[i].split == split]
+            if not held:
+                continue
+            images, _ = image_statistics(coding, held)
+            absent = [name for name, count in zip(draft.classes, images, strict=True) if not count]
+            meant = "it cannot be learned" if split == "train" else "its score will be n/a"
+            for name in absent:
+                fix = f"Add images of it to {split}, or drop the class."
+                self.findings.add("class absent", (), f"no {split} mask holds {name}: {meant}", fix, "notice")
+
+    def _report(self, draft: DatasetSpec | None, shares: tuple[ClassShare, ...]) -> Inspection:
+        used = [self.summary.pairs[index] for index in self.checks.used()]
+        splits = {name: 0 for name in split_names(self.layout.splits)}
+        for pair in used:
+            splits[pair.split] = splits.get(pair.split, 0) + 1
+        return Inspection(
+            root=self.layout.root,
+            kind=self.layout.kind,
+            draft=draft,
+            problems=self.findings.problems(),
+            classes=shares,
+            ignored=getattr(self, "ignored", 0),
+            sizes={f"{h}x{w}": count for (h, w), count in self.summary.sizes.most_common()},
+            splits=splits,
+            used=tuple(used),
+            left_out=self._left_out(),
+            notes=tuple(self.notes),
+        )
+
+
+def _sentence(note: str) -> str:
+    return f"{note[0].upper()}{note[1:]}."
