@@ -22,7 +22,6 @@ SKY, BUILDING, ROAD, PAVEMENT, TREE, CAR, PEDESTRIAN, POLE = range(8)
 UNLABELLED = IGNORE
 
 FINER = 3
-FAR = 1e4  # pixels; beyond it PIL's own arithmetic may overflow
 
 
 class Canvas:
@@ -68,17 +67,18 @@ class Canvas:
         self._paint.polygon(_large(points), fill=(18, 22, 40, round(255 * strength)))
 
     def shade_ellipse(self, centre: Point, radii: Point, strength: float) -> None:
-        """Darken an ellipse."""
+        """Darken an ellipse, less towards its edge."""
         (x, y), (width, height) = centre, radii
-        box = _large([(x - width, y - height), (x + width, y + height)])
-        self._paint.ellipse(box, fill=(14, 16, 28, round(255 * strength)))
+        for share in (1.0, 0.85, 0.7):
+            box = _large([(x - share * width, y - share * height), (x + share * width, y + share * height)])
+            self._paint.ellipse(box, fill=(14, 16, 28, round(255 * strength / 3)))
 
     def glow(self, centre: Point, radius: float, color: Color, strength: float) -> None:
         """Lay a soft light over whatever is there."""
-        for share in (1.0, 0.7, 0.45, 0.25):
-            reach = radius * share
+        for step in range(10):
+            reach = radius * (1 - step / 10)
             box = _large([(centre[0] - reach, centre[1] - reach), (centre[0] + reach, centre[1] + reach)])
-            self._paint.ellipse(box, fill=(*color, round(255 * strength / 4)))
+            self._paint.ellipse(box, fill=(*color, round(255 * strength / 10)))
 
     def gradient(self, top: Color, bottom: Color, rows: float) -> None:
         """Fill the first rows with a gradient, and the rest with its last colour."""
@@ -96,8 +96,4 @@ class Canvas:
 
 
 def _large(points: Iterable[Point]) -> Sequence[Point]:
-    return [(_bounded(x * FINER), _bounded(y * FINER)) for x, y in points]
-
-
-def _bounded(value: float) -> float:
-    return min(max(value, -FAR), FAR)
+    return [(x * FINER, y * FINER) for x, y in points]

@@ -41,11 +41,7 @@ def scene(seed: int | tuple[int, ...], image_size: tuple[int, int]) -> tuple[Pix
     Raises:
         UsageError: The size is too small.
     """
-    if min(image_size) < SMALLEST:
-        raise UsageError(
-            f"scene: expected an image of at least {SMALLEST}×{SMALLEST} pixels, got {tuple(image_size)}. "
-            "Give (H, W), e.g. (128, 160)."
-        )
+    check_size(image_size)
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
     camera, light, street = draw_camera(image_size, rng), draw_light(rng), draw_street(rng)
     canvas = Canvas(image_size)
@@ -59,6 +55,15 @@ def scene(seed: int | tuple[int, ...], image_size: tuple[int, int]) -> tuple[Pix
     colors, ids = canvas.finish()
     colors = add_clouds(colors, ids, camera, light, rng)
     return photograph(add_grain(colors, ids, rng), rng), ids
+
+
+def check_size(image_size: tuple[int, int]) -> None:
+    """Refuse sizes at which nothing could be recognised."""
+    if min(image_size) < SMALLEST:
+        raise UsageError(
+            f"scene: expected an image of at least {SMALLEST}×{SMALLEST} pixels, got {tuple(image_size)}. "
+            "Give (H, W), e.g. (128, 160)."
+        )
 
 
 def _things(canvas: Canvas, camera: Camera, street: Street, light: Light, rng: np.random.Generator) -> list[Thing]:
@@ -106,29 +111,29 @@ def _cars(canvas: Canvas, camera: Camera, street: Street, light: Light, rng: np.
     things: list[Thing] = []
     middle = (street.left + street.right) / 2
     lanes = [
-        (street.left + 1.15, 0.62, False), (street.right - 1.15, 0.62, True),
+        (street.left + 1.1, rng.uniform(0.1, 0.7), False), (street.right - 1.1, rng.uniform(0.1, 0.7), True),
         ((street.left + middle) / 2 + 0.7, 0.4, False), ((middle + street.right) / 2 - 0.7, 0.4, True),
     ]  # fmt: skip
-    wide = street.right - street.left > 8.4
+    wide = street.right - street.left > 7.6
     for x, chance, ahead in lanes if wide else lanes[:2]:
-        z = rng.uniform(4.5, 12)
+        z = rng.uniform(5, 14)
         while z < 60:
             if rng.random() < chance:
                 things.append((z, _later(paint_car, canvas, camera, light, x, z, ahead, rng)))
-            z += rng.uniform(5.6, 9) if chance > 0.5 else rng.uniform(9, 22)
+            z += rng.uniform(5.6, 11)
     return things
 
 
 def _people(canvas: Canvas, camera: Camera, street: Street, light: Light, rng: np.random.Generator) -> list[Thing]:
     things: list[Thing] = []
     for side, kerb, wall in _sides(street):
-        for _ in range(int(rng.integers(1, 5))):
-            x, z = kerb + (wall - kerb) * rng.uniform(0.2, 0.85), float(rng.uniform(4.5, 11) ** 1.25 / 1.4)
+        for _ in range(int(rng.integers(1, 6))):
+            x, z = kerb + (wall - kerb) * rng.uniform(0.15, 0.85), float(rng.uniform(3.5, 16))
             for mate in range(1 + int(rng.random() < 0.3)):
                 place = x - 0.55 * side * mate
                 things.append((z + 0.1 * mate, _later(paint_pedestrian, canvas, camera, light, place, z, rng)))
-    if rng.random() < 0.3:
-        x, z = rng.uniform(street.left + 1, street.right - 1), rng.uniform(6, 16)
+    if rng.random() < 0.45:
+        x, z = rng.uniform(street.left + 1, street.right - 1), rng.uniform(5, 13)
         things.append((z, _later(paint_pedestrian, canvas, camera, light, x, z, rng)))
     return things
 

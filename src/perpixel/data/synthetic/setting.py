@@ -3,6 +3,7 @@
 The ground is flat. Positions are (x, y, z) in metres: right of the camera's axis, above the ground, ahead.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,12 +71,14 @@ class Light:
 
     def seen(self, color: tuple[float, float, float], z: float, factor: float = 1.0) -> Color:
         """Return a surface's colour as it looks from `z` metres away."""
-        clear = float(np.exp(-z / self.sight))
-        red, green, blue = (
-            int(min(255.0, value * factor * tint) * clear + far * (1 - clear))
-            for value, tint, far in zip(color, self.ambient, self.low_sky, strict=True)
+        clear = math.exp(-z / self.sight)
+        gain, haze = clear * factor, 1 - clear
+        (red, green, blue), tint, far = color, self.ambient, self.low_sky
+        return (
+            min(255, int(red * gain * tint[0] + far[0] * haze)),
+            min(255, int(green * gain * tint[1] + far[1] * haze)),
+            min(255, int(blue * gain * tint[2] + far[2] * haze)),
         )
-        return red, green, blue
 
     def facing(self, side: int) -> float:
         """Return the brightness of a wall that looks left (−1), right (+1) or at the camera (0)."""

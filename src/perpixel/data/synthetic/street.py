@@ -38,9 +38,9 @@ class Street:
 
 def draw_street(rng: np.random.Generator) -> Street:
     """Draw a street; the camera drives in its right half."""
-    half = rng.uniform(3.4, 5.2)
-    centre = -half * rng.uniform(0.1, 0.55)
-    left_walk, right_walk = rng.uniform(2.2, 4.6, 2)
+    half = rng.uniform(2.9, 4.4)
+    centre = half * rng.uniform(-0.7, 0.1)
+    left_walk, right_walk = rng.uniform(2.4, 6.5, 2)
     left, right = centre - half, centre + half
     return Street(left, right, left - left_walk, right + right_walk)
 
@@ -76,7 +76,7 @@ def paint_ground(canvas: Canvas, camera: Camera, street: Street, light: Light, r
     )
     edges = np.geomspace(near, 6 * END, 26).tolist()
     for z1, z0 in zip(edges[:0:-1], edges[-2::-1], strict=True):
-        _strip(canvas, camera, -400, 400, z0, z1, light.seen(stone, z0), PAVEMENT)
+        _strip(canvas, camera, -3 * z1 - 20, 3 * z1 + 20, z0, z1, light.seen(stone, z0), PAVEMENT)
         _strip(canvas, camera, street.left, street.right, z0, z1, light.seen(asphalt, z0), ROAD)
         for kerb, side in ((street.left, -1), (street.right, 1)):
             inner, outer = sorted((kerb, kerb + 0.22 * side))
@@ -224,7 +224,7 @@ class _House:
         for i in range(bays):
             left = self.span[0] + (i + 0.28) * pitch
             right = left + 0.46 * pitch
-            if left < z0 or self.camera.size(1.5, left) < 2.5:
+            if left < z0 or self.camera.size(1.5, left) < 3:
                 continue
             for floor in floors:
                 low = floor * storey + 0.9

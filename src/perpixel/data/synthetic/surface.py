@@ -53,7 +53,8 @@ def photograph(colors: Colors, rng: np.random.Generator) -> NDArray[np.uint8]:
     soft = Image.fromarray(dimmed.clip(0, 255).astype(np.uint8))
     soft = soft.filter(ImageFilter.GaussianBlur(rng.uniform(0.15, 0.5) * max(1.0, height / 240)))
     noise = rng.standard_normal(colors.shape, dtype=np.float32) * np.float32(rng.uniform(1.5, 5.0))
-    return np.rint(np.asarray(soft) + noise).clip(0, 255).astype(np.uint8)
+    pixels: NDArray[np.uint8] = np.rint(np.asarray(soft) + noise).clip(0, 255).astype(np.uint8)
+    return pixels
 
 
 def _table(shares: dict[int, float], other: float) -> NDArray[np.float32]:

@@ -29,7 +29,7 @@ def paint_tree(canvas: Canvas, camera: Camera, light: Light, x: float, z: float,
     """Paint a trunk and a crown of many clumps, brighter towards the sun."""
     height, spread = rng.uniform(4.5, 9), rng.uniform(1.3, 2.6)
     leaf, bark = pick(LEAVES, rng), pick(((84, 66, 50), (104, 92, 80)), rng)
-    _ground_shadow(canvas, camera, light, x, z, spread)
+    _ground_shadow(canvas, camera, light, x, z, 0.55 * spread)
     foot, fork = camera.see(x, 0, z), camera.see(x + rng.uniform(-0.2, 0.2), 0.55 * height, z)
     width = max(camera.size(rng.uniform(0.26, 0.42), z), canvas.size[0] / 72)
     canvas.bar(foot, fork, width, light.seen(bark, z, 0.9), TREE)
@@ -132,7 +132,7 @@ def _paint_flank(
     def fill(points: list[Point], color: Color, factor: float, label: int | None) -> None:
         canvas.polygon((camera.see(flank, y, d) for d, y in points), light.seen(color, z, factor), label)
 
-    fill([(z, clear), (far, clear), (far, waist - 0.08), (z, waist)], paint, bright, CAR)
+    fill([(z, clear), (far, clear), (far, waist), (z, waist)], paint, bright, CAR)
     inner = flank - side * 0.16
     glass = [(flank, waist, z + 0.5), (flank, waist, far - 0.9), (inner, roof, far - 1.5), (inner, roof, z + 0.9)]
     canvas.polygon((camera.see(*p) for p in glass), light.seen(paint, z, bright * 0.9), CAR)
@@ -151,7 +151,7 @@ def paint_pedestrian(
     tall, stride = rng.uniform(1.5, 1.9), rng.uniform(0.05, 0.3)
     top, trousers = pick(CLOTHES, rng), pick(CLOTHES, rng, 20)
     skin, hair = pick(SKINS, rng), pick(HAIRS, rng)
-    _ground_shadow(canvas, camera, light, x, z, 0.3)
+    _ground_shadow(canvas, camera, light, x, z, 0.28)
     hip, shoulder = 0.5 * tall, 0.83 * tall
     slim = max(1.0, canvas.size[0] / 100 / camera.size(0.34, z))  # those far off stay wide enough to see
 
@@ -244,8 +244,13 @@ def _thickness(canvas: Canvas, camera: Camera, metres: float, z: float) -> float
 def _ground_shadow(canvas: Canvas, camera: Camera, light: Light, x: float, z: float, spread: float) -> None:
     """Paint a shadow that falls away from the sun, or a faint one under clouds."""
     away = -light.side * spread * (1.2 if light.sun > 0.2 else 0)
-    radii = (camera.size(1.3 * spread, z), max(camera.size(0.3 * spread, z), 0.6))
-    canvas.shade_ellipse(camera.see(x + away, 0, z), radii, 0.16 + 0.3 * light.sun)
+    across, along = 1.3 * spread, min(0.8 * spread, 0.4 * z)
+    (left, near), (right, far) = (
+        camera.see(x + away - across, 0, z - along),
+        camera.see(x + away + across, 0, z + along),
+    )
+    radii = ((right - left) / 2, max((near - far) / 2, 0.6))
+    canvas.shade_ellipse(((left + right) / 2, (near + far) / 2), radii, 0.18 + 0.3 * light.sun)
 
 
 def _shrunk(points: list[Point], share: float) -> list[Point]:
