@@ -244,13 +244,10 @@ def _thickness(canvas: Canvas, camera: Camera, metres: float, z: float) -> float
 def _ground_shadow(canvas: Canvas, camera: Camera, light: Light, x: float, z: float, spread: float) -> None:
     """Paint a shadow that falls away from the sun, or a faint one under clouds."""
     away = -light.side * spread * (1.2 if light.sun > 0.2 else 0)
-    across, along = 1.3 * spread, min(0.8 * spread, 0.4 * z)
-    (left, near), (right, far) = (
-        camera.see(x + away - across, 0, z - along),
-        camera.see(x + away + across, 0, z + along),
-    )
-    radii = ((right - left) / 2, max((near - far) / 2, 0.6))
-    canvas.shade_ellipse(((left + right) / 2, (near + far) / 2), radii, 0.18 + 0.3 * light.sun)
+    along = min(0.8 * spread, 0.4 * z)
+    column, near, far = (camera.see(x + away, 0, z + dz) for dz in (0, -along, along))
+    radii = (camera.size(1.3 * spread, z), max((near[1] - far[1]) / 2, 0.6))
+    canvas.shade_ellipse((column[0], (near[1] + far[1]) / 2), radii, 0.18 + 0.3 * light.sun)
 
 
 def _shrunk(points: list[Point], share: float) -> list[Point]:
