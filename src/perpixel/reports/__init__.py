@@ -1,0 +1,1 @@
+"""Pictures and tables for people: contact sheets, class tables, problems in words."""
