@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from perpixel.data.annotations import label_meanings, read_drawn
 from perpixel.data.images import (
     Pixels,
     exif_orientation,
@@ -20,7 +21,7 @@ from perpixel.data.images import (
 from perpixel.data.layouts import Layout, list_data, recognize
 from perpixel.data.masks import MaskCoding, Target, read_stored
 from perpixel.data.pairs import Listing, Pair, split_names
-from perpixel.data.spec import Color, DatasetSpec, nearest
+from perpixel.data.spec import ANNOTATION_ENCODINGS, Color, DatasetSpec, nearest
 from perpixel.errors import DataError
 
 __all__ = ["Dataset", "Pair", "open_dataset"]
@@ -65,6 +66,10 @@ class Dataset:
         from perpixel.data.palette import distinct_colors
 
         return self.spec.colors or tuple(distinct_colors(self.num_classes))
+
+    @cached_property
+    def _meanings(self) -> dict[str, int]:
+        return label_meanings(self.spec)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -111,6 +116,8 @@ class Dataset:
         Raises:
             DataError: The mask cannot be read, or holds values that mean nothing.
         """
+        if self.spec.encoding in ANNOTATION_ENCODINGS:
+            return read_drawn(pair, self.spec.encoding, self._meanings)
         stored = read_stored(pair.mask, colors=self.coding.colors)
         return self.coding.decode(stored, str(pair.mask))
 

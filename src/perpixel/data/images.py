@@ -13,7 +13,7 @@ from PIL import Image
 
 from perpixel.errors import DataError
 
-Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+Pixels = NDArray[np.uint8 | np.uint16]
 
 MAX_PIXELS = 2**28  # 16384 × 16384: what one image may decode to
 IMAGE_SUFFIXES = frozenset(
@@ -119,9 +119,7 @@ def check_size(path: Path, height: int, width: int) -> None:
             "Cut it into tiles, or make it smaller."
         )
     if height < 1 or width < 1:
-        raise DataError(
-            f"images: expected at least one pixel, got {height} × {width} in {path}. Leave it out."
-        )
+        raise DataError(f"images: expected at least one pixel, got {height} × {width} in {path}. Leave it out.")
 
 
 def decode_image(path: Path) -> tuple[Image.Image, int]:

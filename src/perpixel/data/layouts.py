@@ -10,9 +10,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from perpixel.data.annotations import BACKGROUND, SPECIAL_LABELS, list_annotated, read_labels
+from perpixel.data.annotations.recognize import AnnotationSource, find_annotations
 from perpixel.data.folders import Side, find_sides, match_sides
+from perpixel.data.images import list_images
 from perpixel.data.pairs import Listing, Sources, list_pairs, read_list, split_line
-from perpixel.data.spec import Splits
+from perpixel.data.spec import ANNOTATION_ENCODINGS, Splits
 from perpixel.errors import DataError
 
 LIST_NAMES = {
@@ -61,11 +64,9 @@ def recognize(*paths: Path | str) -> Layout:
     if len(folders) == 2:
         return finish(_from_two(*folders))
     if len(folders) != 1:
-        raise DataError(
-            f"data: expected one folder, or IMAGES MASKS, got {len(folders)} paths. Give one or two."
-        )
+        raise DataError(f"data: expected one folder, or IMAGES MASKS, got {len(folders)} paths. Give one or two.")
     root = folders[0]
-    for recogniser in (_from_folders, _from_lists):
+    for recogniser in (_from_cityscapes, _from_folders, _from_annotations, _from_lists):
         layout = recogniser(root)
         if layout is not None:
             return finish(layout)
@@ -78,6 +79,8 @@ def list_data(sources: Sources, root: Path) -> Listing:
     Raises:
         DataError: A folder or file is missing, or a list names what is not there.
     """
+    if sources.encoding in ANNOTATION_ENCODINGS:
+        return list_annotated(sources, root, sources.encoding)
     return list_pairs(sources, root)
 
 
@@ -120,7 +123,7 @@ def _from_two(images: Path, masks: Path) -> Layout:
     """Pair an image folder and a mask folder given by the user; both may hold split folders."""
     root = _common_folder(images, masks)
     given = (_below(images, root), _below(masks, root))
-    match = match_sides(find_sides(root, [given[0]]), find_sides(root, [given[1]]))
+    match = match_sides(find_sides(root, [given[0]]), find_sides(root, [given[1]]), given=True)
     if match is None:
         raise DataError(
             f"data: expected images in {images} and masks of the same names in {masks}, found none that agree. "
@@ -131,20 +134,61 @@ def _from_two(images: Path, masks: Path) -> Layout:
 
 def _from_folders(root: Path) -> Layout | None:
     sides = find_sides(root)
-    match = match_sides(sides, sides)
+    match = match_sides(sides, sides, given=False)
     if match is None:
         return None
     layout = Layout(root, "folders", match.images, match.masks, match.splits, notes=match.notes)
-    lists = find_lists(root) if "{split}" not in match.images + match.masks else {}
-    if not lists:
+    if "{split}" in match.images + match.masks:
         return layout
-    listed = replace(
-        layout, splits=dict(lists), notes=(*match.notes, f"Splits: {', '.join(lists.values())}.")
+    return _with_lists(layout, find_lists(root))
+
+
+def _with_lists(layout: Layout, lists: dict[str, str]) -> Layout:
+    """Use the list files beside the folders, except those whose names have no mask (a test split, often)."""
+    used, notes = {}, []
+    for split, name in lists.items():
+        try:
+            list_pairs(replace(layout, splits={split: name}), layout.root)
+            used[split] = name
+        except DataError as error:
+            notes.append(f"The list {name} is not used: {error}")
+    if "train" not in used:
+        return replace(layout, notes=(*layout.notes, *notes))
+    told = f"Splits: the lists {', '.join(used.values())}."
+    return replace(layout, splits=dict(used), notes=(*layout.notes, told, *notes))
+
+
+def _from_cityscapes(root: Path) -> Layout | None:
+    """Recognise Cityscapes, whose folders hold four kinds of masks. Source: cityscapesScripts, README."""
+    if not all((root / name).is_dir() for name in ("leftImg8bit", "gtFine")):
+        return None
+    for ending in ("labelTrainIds", "labelIds", "instanceIds"):
+        masks = f"gtFine/{{split}}/*/*_gtFine_{ending}.png"
+        splits = tuple(s for s in ("train", "val") if next(root.glob(masks.replace("{split}", s)), None))
+        if splits:
+            encoding = "instance" if ending == "instanceIds" else "index"
+            note = f"Cityscapes: masks are gtFine's {ending}; the test split has none to learn from."
+            images = "leftImg8bit/{split}/*/*_leftImg8bit.png"
+            return Layout(root, "cityscapes", images, masks, splits, encoding, notes=(note,))
+    return None
+
+
+def _from_annotations(root: Path) -> Layout | None:
+    source = find_annotations(root)
+    if source is None:
+        return None
+    layout = Layout(root, source.encoding, source.images, source.masks, source.splits, source.encoding)
+    labels = [label for label in read_labels(layout, root, source.encoding) if label not in SPECIAL_LABELS]
+    classes = tuple(labels) if BACKGROUND in map(str.lower, labels) else (BACKGROUND, *labels)
+    return replace(layout, hints={"classes": classes}, notes=(_say_annotated(source, classes),))
+
+
+def _say_annotated(source: AnnotationSource, classes: tuple[str, ...]) -> str:
+    kind = {"coco": "COCO", "labelme": "labelme", "cvat": "CVAT"}[source.encoding]
+    return (
+        f"Masks are drawn from {kind} annotations in {source.masks}: {len(classes)} classes; "
+        "what no shape covers is background."
     )
-    try:
-        return listed if list_pairs(listed, root).pairs else layout
-    except DataError as error:
-        return replace(layout, notes=(*match.notes, f"Lists are not used: {error}"))
 
 
 def _from_lists(root: Path) -> Layout | None:
@@ -200,8 +244,6 @@ def _some(folder: Path, most: int = 3) -> str:
 
 
 def _images_below(folder: Path) -> Iterator[Path]:
-    from perpixel.data.images import list_images
-
     yield from list_images(folder)
 
 

@@ -161,7 +161,8 @@ class MaskCoding:
                     f"masks: expected stored values from 0 to 65535, got {low} to {high} in {name}. "
                     "If these are instances, say `encoding: instance` in dataset.yaml."
                 )
-        return self._table.take(stored)
+        ids: NDArray[np.int16] = self._table.take(stored)
+        return ids
 
     @cached_property
     def _table(self) -> NDArray[np.int16]:
@@ -260,9 +261,7 @@ def unpack(codes: NDArray[Any]) -> NDArray[Any]:
 
 
 def _grey(stored: Stored, name: str) -> Stored:
-    if not (
-        np.array_equal(stored[..., 0], stored[..., 1]) and np.array_equal(stored[..., 0], stored[..., 2])
-    ):
+    if not (np.array_equal(stored[..., 0], stored[..., 1]) and np.array_equal(stored[..., 0], stored[..., 2])):
         raise DataError(
             f"masks: expected one value a pixel, got colours in {name}. "
             "Say `encoding: rgb` and list `colors` in dataset.yaml; perpixel inspect DATA --write does it."

@@ -6,6 +6,7 @@ splits: {train: train, val: valid}      the word for {split}; or a list file; or
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -69,6 +70,8 @@ class Sources(Protocol):
     def masks(self) -> str: ...  # noqa: D102
     @property
     def splits(self) -> Splits: ...  # noqa: D102
+    @property
+    def encoding(self) -> str: ...  # noqa: D102
 
 
 def list_pairs(sources: Sources, root: Path) -> Listing:
@@ -107,9 +110,7 @@ def draw_splits(listing: Listing, splits: Splits) -> Listing:
     """Move drawn shares out of train. The draw depends on the names alone, so it is the same everywhere."""
     if not isinstance(splits, dict):
         return listing
-    shares = {
-        split: share for split, share in splits.items() if isinstance(share, float) and split != "train"
-    }
+    shares = {split: share for split, share in splits.items() if isinstance(share, float) and split != "train"}
     train = [pair for pair in listing.pairs if pair.split == "train"]
     drawn: dict[str, str] = {}
     waiting = sorted(train, key=lambda pair: hashlib.sha256(f"perpixel 0 {pair.name}".encode()).digest())
@@ -139,9 +140,7 @@ def find_files(root: Path, pattern: str, word: str = "") -> dict[str, list[Path]
             raise DataError(
                 f"data: expected a folder at {folder}, found none. Correct `images`, `masks` or `splits` in dataset.yaml."
             )
-        return _group(
-            (path.relative_to(folder).with_suffix("").as_posix(), path) for path in list_images(folder)
-        )
+        return _group((path.relative_to(folder).with_suffix("").as_posix(), path) for path in list_images(folder))
     return _group(_match_files(root, filled))
 
 
@@ -153,9 +152,7 @@ def read_list(path: Path) -> list[str]:
     """
     try:
         if path.stat().st_size > MAX_LIST_BYTES:
-            raise DataError(
-                f"{path}: expected a list of at most {MAX_LIST_BYTES:,} bytes, got more. Split it."
-            )
+            raise DataError(f"{path}: expected a list of at most {MAX_LIST_BYTES:,} bytes, got more. Split it.")
         text = path.read_text(encoding="utf-8-sig")
     except OSError:
         raise DataError(f"data: expected a list of names at {path}, found none. Correct `splits`.") from None
@@ -164,20 +161,27 @@ def read_list(path: Path) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
 
-def resolve_inside(root: Path, name: str, source: Path) -> Path:
+def resolve_inside(root: Path, name: str, source: Path, start: Path | None = None) -> Path:
     """Return the path that a file names, which must stay inside the data folder.
+
+    Args:
+        root: The data folder.
+        name: A relative path.
+        source: The file that names it, for the error.
+        start: The folder that the path starts from, where that is not the root.
 
     Raises:
         DataError: It is absolute, or leaves the folder.
     """
     plain = name.replace("\\", "/")
-    path = root / plain
-    outside = Path(plain).is_absolute() or re.match(r"[A-Za-z]:", plain) or "\0" in plain
-    if outside or not path.resolve().is_relative_to(root.resolve()):
+    start = root if start is None else start
+    absolute = plain.startswith("/") or re.match(r"[A-Za-z]:", plain) or "\0" in plain
+    path = start if absolute else start / plain
+    if absolute or not any(path.resolve().is_relative_to(folder.resolve()) for folder in (root, start)):
         raise DataError(
-            f"{source}: expected paths inside {root}, got {name!r}. Make it relative to that folder, without '..'."
+            f"{source}: expected paths inside {root}, got {name!r}. Make it relative, without leaving that folder."
         )
-    return path
+    return Path(os.path.normpath(path))
 
 
 def _list_split(sources: Sources, root: Path, split: str, word: str) -> Listing:

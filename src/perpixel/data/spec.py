@@ -166,11 +166,7 @@ class DatasetSpec(BaseModel):
     @classmethod
     def _take_class_names_from_values(cls, values: Any) -> Any:
         """Let `mask_values` name the classes where `classes` does not."""
-        if (
-            isinstance(values, dict)
-            and "classes" not in values
-            and isinstance(values.get("mask_values"), dict)
-        ):
+        if isinstance(values, dict) and "classes" not in values and isinstance(values.get("mask_values"), dict):
             names = dict.fromkeys(name for name in values["mask_values"].values() if name is not None)
             return values | {"classes": list(names)}
         return values
@@ -180,9 +176,7 @@ class DatasetSpec(BaseModel):
     def _check_names(cls, names: Any) -> Any:
         for name in names if isinstance(names, list | tuple) else ():
             if isinstance(name, bool):
-                raise ValueError(
-                    f"expected names, got {str(name).lower()}. Put quotes around yes, no, on and off"
-                )
+                raise ValueError(f"expected names, got {str(name).lower()}. Put quotes around yes, no, on and off")
         return [str(name) if isinstance(name, int | float) else name for name in names] if names else names
 
     @field_validator("classes")
@@ -213,9 +207,7 @@ class DatasetSpec(BaseModel):
         if values is None:
             return {}
         if isinstance(values, dict) and any(isinstance(key, bool) for key in values):
-            raise ValueError(
-                "expected stored values, got true or false. Put quotes around yes, no, on and off"
-            )
+            raise ValueError("expected stored values, got true or false. Put quotes around yes, no, on and off")
         return values
 
     @model_validator(mode="after")
@@ -252,9 +244,7 @@ def _check_color_meanings(spec: DatasetSpec) -> None:
         raise ValueError(f"ignore: expected colours for `encoding: rgb`, got {whole[0]}. Write [0, 0, 0]")
     known = set(spec.mask_values.values())
     if spec.colors is None and (lost := [name for name in spec.classes if name not in known]):
-        raise ValueError(
-            f"colors: expected a colour for every class, got none for {lost[0]!r}. List `colors`"
-        )
+        raise ValueError(f"colors: expected a colour for every class, got none for {lost[0]!r}. List `colors`")
 
 
 def _check_integer_meanings(spec: DatasetSpec) -> None:
@@ -280,9 +270,7 @@ def _check_integer_meanings(spec: DatasetSpec) -> None:
 
 
 def _check_lengths(spec: DatasetSpec) -> None:
-    per_class = {
-        key: getattr(spec, key) for key in ("colors", "pixel_counts", "image_counts", "image_pixel_counts")
-    }
+    per_class = {key: getattr(spec, key) for key in ("colors", "pixel_counts", "image_counts", "image_pixel_counts")}
     for key, values in per_class.items():
         if values is not None and len(values) != len(spec.classes):
             raise ValueError(f"{key}: expected {len(spec.classes)}, one for each class, got {len(values)}")
@@ -300,9 +288,7 @@ def nearest(name: str, known: Sequence[str]) -> str:
 
 def _explain(error: dict[str, Any]) -> str:
     """Return one problem of pydantic's in our words."""
-    where = ".".join(
-        str(part) for part in error["loc"] if not str(part).startswith(("tuple", "function", "dict"))
-    )
+    where = ".".join(str(part) for part in error["loc"] if not str(part).startswith(("tuple", "function", "dict")))
     if error["type"] == "extra_forbidden":
         known = list(DatasetSpec.model_fields)
         return f"expected known keys, got {where!r}.{nearest(where, known)} Known: {', '.join(known)}."
@@ -317,9 +303,7 @@ def _explain(error: dict[str, Any]) -> str:
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MAX_YAML_BYTES:
-            raise DataError(
-                f"{path}: expected at most {MAX_YAML_BYTES:,} bytes, got more. Is it a dataset.yaml?"
-            )
+            raise DataError(f"{path}: expected at most {MAX_YAML_BYTES:,} bytes, got more. Is it a dataset.yaml?")
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"{path}: expected a dataset.yaml, cannot read it ({error.strerror}).") from None
@@ -327,9 +311,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         line = " ".join(str(error).split())
         raise DataError(f"{path}: expected YAML, got something else ({line}). Correct that line.") from None
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise DataError(
-            f"{path}: expected keys such as `classes:`, got {type(values).__name__}. See the reference."
-        )
+        raise DataError(f"{path}: expected keys such as `classes:`, got {type(values).__name__}. See the reference.")
     return values
 
 
@@ -349,6 +331,4 @@ def _line(key: str, value: Any) -> str:
 
 
 def _dump(value: Any, *, flow: bool | None, width: int) -> str:
-    return str(
-        yaml.safe_dump(value, default_flow_style=flow, sort_keys=False, allow_unicode=True, width=width)
-    )
+    return str(yaml.safe_dump(value, default_flow_style=flow, sort_keys=False, allow_unicode=True, width=width))
