@@ -1,0 +1,1 @@
+"""From pixels to a label for each of them, with any network: image -> logits."""

@@ -1,0 +1,131 @@
+"""Cut an image into tiles, and blend what was computed for each without ever holding the whole.
+
+    |------ tile ------|
+                 |------ tile ------|
+                 .. ramp ..                the outer quarters of an overlap count for nothing, as a tile's
+                                           edge lacks its surroundings; between them one tile fades into
+                                           the next, linearly
+
+Letters: K classes, H W pixels.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+class Span(NamedTuple):
+    """One axis of a tile: pixels start to stop, and how much each counts."""
+
+    start: int
+    stop: int
+    weights: NDArray[np.float32]
+
+
+class Block(NamedTuple):
+    """A finished part of the whole."""
+
+    rows: slice
+    columns: slice
+    values: Float[Tensor, "K h w"]
+
+
+Compute = Callable[[slice, slice], Float[Tensor, "K h w"]]
+
+
+def spans(length: int, tile: int, overlap: int, align: int = 1) -> list[Span]:
+    """Cover one axis with tiles that overlap.
+
+    Args:
+        length: Of the axis, in pixels.
+        tile: Largest length of a tile.
+        overlap: Least overlap of neighbours; at most half a tile.
+        align: Tiles begin at multiples of this where that costs little, so that a network's pooling falls
+            on the same pixels as in the whole image.
+
+    Returns: Tiles in order; at every pixel their weights sum to 1.
+    """
+    starts = _starts(length, tile, overlap, align)
+    stops = [min(start + tile, length) for start in starts]
+    weights = [np.ones(stop - start, np.float32) for start, stop in zip(starts, stops, strict=True)]
+    for left, right in pairwise(range(len(starts))):
+        shared = stops[left] - starts[right]
+        if shared > 0:
+            ramp = _ramp(shared)
+            weights[left][-shared:] *= 1 - ramp
+            weights[right][:shared] *= ramp
+    total = np.zeros(length, np.float32)
+    for start, stop, weight in zip(starts, stops, weights, strict=True):
+        total[start:stop] += weight
+    return [
+        Span(start, stop, weight / total[start:stop])
+        for start, stop, weight in zip(starts, stops, weights, strict=True)
+    ]
+
+
+def blend(rows: list[Span], columns: list[Span], compute: Compute) -> Iterator[Block]:
+    """Compute every tile once, and yield each part of the whole as soon as it is finished.
+
+    What is kept meanwhile is one tile, and the overlap with the row of tiles below.
+
+    Args:
+        rows: Tiles along H.
+        columns: Tiles along W.
+        compute: From the rows and columns of a tile to its values.
+    """
+    above: Tensor | None = None
+    for i, row in enumerate(rows):
+        below: list[Tensor] = []
+        finished = (rows[i + 1].start if i + 1 < len(rows) else row.stop) - row.start
+        for column, values in _finish_columns(row, columns, compute):
+            if len(rows) > 1:
+                values = values * torch.from_numpy(row.weights).to(values.device)[:, None]
+            if above is not None:
+                values[:, : above.shape[1]] += above[:, :, column]
+            yield Block(slice(row.start, row.start + finished), column, values[:, :finished])
+            below.append(values[:, finished:].clone())
+        above = torch.cat(below, dim=2) if below[0].shape[1] else None
+
+
+def _finish_columns(row: Span, columns: list[Span], compute: Compute) -> Iterator[tuple[slice, Tensor]]:
+    """Blend one row of tiles from left to right; yield columns to which no further tile adds."""
+    left: Tensor | None = None
+    for j, column in enumerate(columns):
+        values = compute(slice(row.start, row.stop), slice(column.start, column.stop))
+        if len(columns) > 1:
+            values = values * torch.from_numpy(column.weights).to(values.device)
+        if left is not None:
+            values[:, :, : left.shape[2]] += left
+        stop = columns[j + 1].start if j + 1 < len(columns) else column.stop
+        left = values[:, :, stop - column.start :].clone()
+        yield slice(column.start, stop), values[:, :, : stop - column.start]
+
+
+def _starts(length: int, tile: int, overlap: int, align: int) -> list[int]:
+    """Spread as few tiles as will do evenly."""
+    if tile >= length:
+        return [0]
+    stride = tile - overlap
+    aligned = stride // align * align
+    if 2 * aligned < tile:  # aligning would more than double the work
+        align, aligned = 1, stride
+    gaps = -(-(length - tile) // aligned)
+    even = -(-(length - tile) // gaps)
+    even = -(-even // align) * align
+    starts = [0]
+    while starts[-1] + tile < length:
+        starts.append(starts[-1] + even)
+    return starts
+
+
+def _ramp(length: int) -> NDArray[np.float32]:
+    """Return what the right one of two tiles counts for where they overlap: 0, then rising, then 1."""
+    margin = length // 4
+    position = (np.arange(length) + 0.5 - margin) / (length - 2 * margin)
+    return position.clip(0, 1).astype(np.float32)
