@@ -72,4 +72,4 @@ def test_what_is_no_image_is_refused_with_advice(wrong: object, advice: str) -> 
 
 def test_channels_without_a_way_to_the_networks_are_refused() -> None:
     with pytest.raises(DataError, match="expected 3 channels, got 5"):
-        as_pixels(np.zeros((4, 4, 5), np.uint8), 3)
+        as_pixels(np.zeros((6, 6, 5), np.uint8), 3)

@@ -1,5 +1,7 @@
 """Tiles cover an image once in total, and blend without a seam."""
 
+import itertools
+
 import numpy as np
 import torch
 from hypothesis import given, settings
@@ -29,7 +31,7 @@ def test_tiles_are_no_longer_than_asked_and_overlap_at_least_as_much(axis: tuple
     assert parts[0].start == 0
     assert parts[-1].stop == length
     assert all(0 < part.stop - part.start <= tile for part in parts)
-    for left, right in zip(parts[:-1], parts[1:], strict=True):
+    for left, right in itertools.pairwise(parts):
         assert left.stop - right.start >= overlap
         assert right.start > left.start
 

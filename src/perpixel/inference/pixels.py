@@ -62,7 +62,7 @@ def _check(pixels: Any) -> Pixels:
             f"predict: expected pixels of shape (H, W) or (H, W, C), none of them 0, got {pixels.shape}. "
             "Give one image at a time."
         )
-    if pixels.ndim == 3 and pixels.shape[0] in (1, 3, 4) and pixels.shape[2] > 8:
+    if pixels.ndim == 3 and pixels.shape[0] in (1, 3, 4) and pixels.shape[2] > 4:
         raise UsageError(
             f"predict: expected pixels of shape (H, W, C), got {pixels.shape}. "
             "Move the channels last: pixels.transpose(1, 2, 0)."
