@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.tiny import TinyNet, same_weights, tiny_job, weights_of, write_tiny
 from torch import Tensor, nn
 
 from perpixel.errors import OutOfMemory, TrainingDiverged, UsageError
 from perpixel.metrics.scores import Scores
 from perpixel.training import fit as fit_module
 from perpixel.training import memory
-from perpixel.training.fit import Job, Listener, State, fit
 from perpixel.training.files import load_checkpoint, load_model
+from perpixel.training.fit import Job, Listener, State, fit
 from perpixel.training.recipe import Budget
 from perpixel.training.validate import Example
-from tests.tiny import TinyNet, same_weights, tiny_job, weights_of, write_tiny
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +79,7 @@ def test_a_stopped_run_goes_on_to_the_same_bit(
     whole = network()
     fit(whole, tiny_job(data, tmp_path / "whole", average_weights=0.9))
     with monkeypatch.context() as patch:
-        outcome = fit(
-            network(), tiny_job(data, tmp_path / "parts", average_weights=0.9), StopAfter(stop_at, patch)
-        )
+        outcome = fit(network(), tiny_job(data, tmp_path / "parts", average_weights=0.9), StopAfter(stop_at, patch))
     assert not outcome.finished
     resumed = TinyNet()
     fit(resumed, tiny_job(data, tmp_path / "parts", average_weights=0.9), resume=True)

@@ -18,7 +18,7 @@ from perpixel import __version__
 from perpixel.cli.demo import demo_command
 from perpixel.cli.evaluate import evaluate_command
 from perpixel.cli.inspect import inspect_command
-from perpixel.cli.models import models_command
+from perpixel.cli.models import models as models_command
 from perpixel.cli.predict import predict_command
 from perpixel.cli.train import train_command
 from perpixel.errors import PerpixelError

@@ -91,9 +91,9 @@ class Budget(Frozen):
         """Refuse none or several."""
         given = [value for value in (self.iterations, self.epochs, self.minutes) if value is not None]
         if len(given) != 1:
-            raise UsageError(
-                "budget: expected exactly one of iterations, epochs and minutes, got "
-                f"{len(given)}. Say how long to train once."
+            raise ValueError(
+                f"expected exactly one of iterations, epochs and minutes, got {len(given)}. "
+                "Say how long to train once."
             )
 
 

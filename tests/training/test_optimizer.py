@@ -1,0 +1,67 @@
+"""Caffe's rules for biases, read off the optimiser's groups."""
+
+import torch
+from torch import nn
+
+from perpixel.recipes.fcn import FCN32S
+from perpixel.recipes.segnet import SEGNET, SEGNET_BASIC
+from perpixel.training.optimizer import make_optimizer, set_rate
+from perpixel.training.recipe import SGD, AdamW
+
+
+def small() -> nn.Sequential:
+    frozen = nn.Conv2d(4, 4, 1)
+    frozen.requires_grad_(False)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), frozen)
+
+
+def rules(options: SGD | AdamW) -> dict[str, tuple[float, float]]:
+    net = small()
+    names = {id(p): name for name, p in net.named_parameters()}
+    optimizer = make_optimizer(net, options)
+    return {
+        names[id(p)]: (group["lr"], group["weight_decay"]) for group in optimizer.param_groups for p in group["params"]
+    }
+
+
+def test_biases_learn_twice_as_fast_and_do_not_decay() -> None:
+    """`lr_mult: 2, decay_mult: 0` in voc-fcn32s/train.prototxt."""
+    options = FCN32S.optimizer
+    assert isinstance(options, SGD)
+    found = rules(options)
+    assert found["0.weight"] == (1e-10, 5e-4)
+    assert found["0.bias"] == (2e-10, 0.0)
+
+
+def test_segnets_norms_decay_their_scale_only_and_basics_both() -> None:
+    """segnet_train.prototxt gives BN `decay_mult: 1` and `0`; segnet_basic gives none, so 1 and 1."""
+    assert isinstance(SEGNET.optimizer, SGD)
+    assert isinstance(SEGNET_BASIC.optimizer, SGD)
+    full, basic = rules(SEGNET.optimizer), rules(SEGNET_BASIC.optimizer)
+    assert (full["1.weight"][1], full["1.bias"][1]) == (5e-4, 0.0)
+    assert (basic["1.weight"][1], basic["1.bias"][1]) == (5e-4, 5e-4)
+    assert full["1.bias"][0] == SEGNET.optimizer.learning_rate
+
+
+def test_frozen_parameters_are_left_out() -> None:
+    assert "2.weight" not in rules(AdamW())
+
+
+def test_a_schedule_keeps_each_groups_share() -> None:
+    optimizer = make_optimizer(small(), SGD(learning_rate=1.0, bias_rate=2.0))
+    set_rate(optimizer, 0.1)
+    assert sorted({group["lr"] for group in optimizer.param_groups}) == [0.1, 0.2]
+
+
+def test_momentum_and_decay_are_caffes() -> None:
+    """V ← m·v + lr·(g + λ·w); w ← w − v: one step on a single weight, by hand."""
+    net = nn.Linear(1, 1, bias=False)
+    net.weight.data.fill_(2.0)
+    optimizer = make_optimizer(net, SGD(learning_rate=0.1, momentum=0.9, weight_decay=0.5))
+    for _ in range(2):
+        optimizer.zero_grad()
+        (net.weight * 3.0).sum().backward()
+        optimizer.step()
+    first = 2.0 - 0.1 * (3 + 0.5 * 2.0)
+    second = first - (0.9 * 0.1 * (3 + 0.5 * 2.0) + 0.1 * (3 + 0.5 * first))
+    torch.testing.assert_close(net.weight.detach(), torch.tensor([[second]]))
