@@ -111,7 +111,7 @@ class MaskCoding:
             raise DataError(self._complaint(np.unique(codes[ids < 0], return_counts=True), name))
         return ids.astype(np.uint8)
 
-    def encode(self, prediction: NDArray[Any]) -> Stored:
+    def encode(self, prediction: NDArray[Any]) -> NDArray[np.uint8 | np.uint16]:
         """Return what a mask of the data set would store for these class ids (H, W).
 
         Raises:
@@ -123,10 +123,9 @@ class MaskCoding:
                 "Predictions hold classes only; leave ignored pixels out."
             )
         table = np.array([self._value_of(i) for i in range(self.num_classes)], np.int64)
-        stored = table[prediction]
         if self.colors:
-            return np.stack([stored >> 16, stored >> 8 & 255, stored & 255], axis=-1).astype(np.uint8)
-        return stored.astype(np.uint8 if table.max() < 256 else np.uint16)
+            return unpack(table)[prediction].astype(np.uint8)
+        return table[prediction].astype(np.uint8 if table.max() < 256 else np.uint16)
 
     def _value_of(self, class_id: int) -> int:
         for value, meaning in self.values.items():
@@ -137,25 +136,24 @@ class MaskCoding:
             "Add one to `mask_values` in dataset.yaml."
         )
 
-    def _plain(self, stored: Stored, name: str) -> NDArray[Any]:
-        """Return (H, W) integers; grey saved as colour is grey."""
-        if stored.ndim == 3:
-            stored = pack_colors(stored) if self.encoding == "instance" else _grey(stored, name)
+    def _plain(self, stored: Stored, name: str) -> Stored:
+        """Return (H, W) integers; grey saved as colour is grey, colours of instances are numbers."""
+        if stored.dtype == np.bool_:
+            stored = stored.view(np.uint8)
         if self.encoding == "instance":
-            return self._classes_of_instances(stored)
-        return stored.view(np.uint8) if stored.dtype == np.bool_ else stored
+            return self._classes_of_instances(stored if stored.ndim == 2 else pack_colors(stored))
+        return stored if stored.ndim == 2 else _grey(stored, name)
 
     def _classes_of_instances(self, stored: Stored) -> Stored:
-        """Reduce instance ids: value // 1000 from 1000 on, or, with object and background only, 0 and 1."""
-        if set(self.values) <= {0, 1, IGNORE} and self.num_classes == 2:
-            return np.where(stored == IGNORE, IGNORE, stored > 0) if IGNORE in self.values else stored > 0
+        """Reduce instance ids: to 0 and 1 where the classes are background and object, else to id // 1000."""
+        if self.num_classes == 2 and set(self.values) <= {0, 1, IGNORE}:
+            objects: Stored = (stored > 0).astype(np.uint8)
+            return np.where(stored == IGNORE, np.uint8(IGNORE), objects) if IGNORE in self.values else objects
         return np.where(stored >= 1000, stored // 1000, stored)
 
     def _look_up(self, stored: Stored, name: str) -> NDArray[np.int16]:
-        if stored.dtype == np.bool_:
-            stored = stored.view(np.uint8)
-        if stored.dtype != np.uint8:
-            low, high = (int(stored.min()), int(stored.max())) if stored.size else (0, 0)
+        if stored.dtype != np.uint8 and stored.size:
+            low, high = int(stored.min()), int(stored.max())
             if low < 0 or high > 65535:
                 raise DataError(
                     f"masks: expected stored values from 0 to 65535, got {low} to {high} in {name}. "
@@ -183,15 +181,12 @@ class MaskCoding:
         return table
 
     def _look_up_colors(self, codes: NDArray[np.uint32]) -> NDArray[np.int16]:
-        ids = self._color_table.take(codes)
+        ids: NDArray[np.int16] = self._color_table.take(codes)
         unseen = ids == _UNSEEN
         if unseen.any():
             new = np.unique(codes[unseen])
-            found = np.int16(_UNKNOWN)
-            if self.tolerance:
-                self._color_table[new] = self._nearest(unpack(new), unpack(np.array(list(self.values))))
-            else:
-                self._color_table[new] = found
+            near = self._nearest(unpack(new), unpack(np.array(list(self.values)))) if self.tolerance else _UNKNOWN
+            self._color_table[new] = near
             ids = self._color_table.take(codes)
         return ids
 
@@ -249,10 +244,11 @@ class MaskCoding:
 
 def pack_colors(stored: Stored) -> NDArray[np.uint32]:
     """Return (H, W) colours as 0xRRGGBB; grey values stand for grey colours."""
+    wide = stored.astype(np.uint32)
     if stored.ndim == 2:
-        return stored.astype(np.uint32) * np.uint32(0x010101)
-    wide = stored[..., :3].astype(np.uint32)
-    return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
+        return np.multiply(np.minimum(wide, 255), 0x010101, dtype=np.uint32)
+    packed: NDArray[np.uint32] = wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
+    return packed
 
 
 def unpack(codes: NDArray[Any]) -> NDArray[Any]:

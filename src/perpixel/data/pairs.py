@@ -138,7 +138,8 @@ def find_files(root: Path, pattern: str, word: str = "") -> dict[str, list[Path]
     if "*" not in filled:
         if not folder.is_dir():
             raise DataError(
-                f"data: expected a folder at {folder}, found none. Correct `images`, `masks` or `splits` in dataset.yaml."
+                f"data: expected a folder at {folder}, found none. "
+                "Correct `images`, `masks` or `splits` in dataset.yaml."
             )
         return _group((path.relative_to(folder).with_suffix("").as_posix(), path) for path in list_images(folder))
     return _group(_match_files(root, filled))
