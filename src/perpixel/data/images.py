@@ -107,7 +107,11 @@ def open_image(path: Path) -> Image.Image:
         image = _open_unlimited(path)
     except Exception as error:  # decoders raise anything
         raise DataError(_unreadable(path, error)) from error
-    check_size(path, image.size[1], image.size[0])
+    try:
+        check_size(path, image.size[1], image.size[0])
+    except DataError:
+        image.close()
+        raise
     return image
 
 

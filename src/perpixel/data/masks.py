@@ -124,8 +124,10 @@ class MaskCoding:
             )
         table = np.array([self._value_of(i) for i in range(self.num_classes)], np.int64)
         if self.colors:
-            return unpack(table)[prediction].astype(np.uint8)
-        return table[prediction].astype(np.uint8 if table.max() < 256 else np.uint16)
+            colors: NDArray[np.uint8] = unpack(table).astype(np.uint8)[prediction]
+            return colors
+        stored: NDArray[np.uint16] = table.astype(np.uint8 if table.max() < 256 else np.uint16)[prediction]
+        return stored
 
     def _value_of(self, class_id: int) -> int:
         for value, meaning in self.values.items():
@@ -247,8 +249,10 @@ def pack_colors(stored: Stored) -> NDArray[np.uint32]:
     wide = stored.astype(np.uint32)
     if stored.ndim == 2:
         return np.multiply(np.minimum(wide, 255), 0x010101, dtype=np.uint32)
-    packed: NDArray[np.uint32] = wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
-    return packed
+    codes: NDArray[np.uint32] = np.left_shift(wide[..., 0], 16, dtype=np.uint32)
+    codes |= np.left_shift(wide[..., 1], 8, dtype=np.uint32)
+    codes |= wide[..., 2]
+    return codes
 
 
 def unpack(codes: NDArray[Any]) -> NDArray[Any]:
