@@ -114,7 +114,7 @@ def test_two_names_for_0_and_255(evidence_of, stripes) -> None:
 
 
 def test_camvid_is_known_by_its_name_and_ids(evidence_of, stripes) -> None:
-    verdict = judge_ids(evidence_of([stripes(list(range(12)))], folder="CamVid"), Findings())
+    verdict = judge_ids(evidence_of([stripes(list(range(12)))], about="camvid folders masks"), Findings())
     assert verdict.classes[10] == "bicyclist"
     assert verdict.ignored == (11,)
     assert "CamVid" in verdict.notes[0]

@@ -35,10 +35,14 @@ class Checks:
         """Return a file's path below the data folder."""
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
 
-    def leave_out(self, index: int, kind: str, files: Sequence[Path], message: str, fix: str) -> None:
+    def mask_name(self, pair: Pair) -> str:
+        """Return a mask's file; and which image in it, where it holds many."""
+        return self.name(pair.mask) + (f" ({pair.name})" if pair.key is not None else "")
+
+    def leave_out(self, index: int, kind: str, files: Sequence[str], message: str, fix: str) -> None:
         """Note a problem that makes a pair unusable."""
         self.out.add(index)
-        self.findings.add(kind, [self.name(path) for path in files], message, f"{fix} {LEAVE_OUT}", "left out")
+        self.findings.add(kind, files, message, f"{fix} {LEAVE_OUT}", "left out")
 
     def used(self) -> list[int]:
         """Return the pairs that are not left out."""
@@ -53,10 +57,11 @@ class Checks:
                 self._alpha(pair, record)
 
     def _readable(self, index: int, pair: Pair, record: Record) -> None:
-        for path, error in ((pair.image, record.image_error), (pair.mask, record.mask_error)):
+        files = ((self.name(pair.image), record.image_error), (self.mask_name(pair), record.mask_error))
+        for name, error in files:
             if error:
                 fix = "Restore it from its source."
-                self.leave_out(index, "unreadable", [path], f"cannot be read: {_reason(error)}", fix)
+                self.leave_out(index, "unreadable", [name], f"cannot be read: {_reason(error)}", fix)
 
     def _sizes(self, index: int, pair: Pair, record: Record) -> None:
         assert record.image_size is not None
@@ -73,7 +78,7 @@ class Checks:
         else:
             message = f"the image is {_by(record.image_size)}, its mask {_by(record.mask_size)}"
             fix = "Resize the mask to the image, without interpolation, or find the one that belongs to it."
-            self.leave_out(index, "size differs", [pair.image, pair.mask], message, fix)
+            self.leave_out(index, "size differs", [self.name(pair.image), self.mask_name(pair)], message, fix)
 
     def _alpha(self, pair: Pair, record: Record) -> None:
         if record.image_alpha:
@@ -81,10 +86,10 @@ class Checks:
             self.findings.add("alpha channel", self.name(pair.image), "the image has alpha", fix, "mended")
         if record.mask_alpha:
             fix = "It is dropped; transparent pixels are read by their colour."
-            self.findings.add("alpha channel", self.name(pair.mask), "the mask has alpha", fix, "mended")
+            self.findings.add("alpha channel", self.mask_name(pair), "the mask has alpha", fix, "mended")
 
     def _note(self, kind: str, pair: Pair, message: str, fix: str, outcome: Outcome) -> None:
-        self.findings.add(kind, [self.name(pair.image), self.name(pair.mask)], message, fix, outcome)
+        self.findings.add(kind, [self.name(pair.image), self.mask_name(pair)], message, fix, outcome)
 
     def channels(self) -> tuple[int, int]:
         """Settle channels and bits for all images; those that cannot be converted are left out."""
@@ -96,7 +101,7 @@ class Checks:
             found = self.records[index].channels
             if found not in (most, 1):
                 message = f"the image has {found} channels, most have {most}"
-                self.leave_out(index, "channels differ", [self.pairs[index].image], message, "Convert it.")
+                self.leave_out(index, "channels differ", [self.name(self.pairs[index].image)], message, "Convert it.")
         self._mention([i for i in self.used() if self.records[i].channels != most], "channels differ",
                       f"grey among images of {most} channels", "Grey is repeated.")  # fmt: skip
         bits = max((self.records[index].bits for index in self.used()), default=8)
@@ -139,7 +144,9 @@ class Checks:
             return bool(colored)
         for index in colored:
             message = "the mask stores colours, the others ids"
-            self.leave_out(index, "encoding differs", [self.pairs[index].mask], message, "Convert it to ids.")
+            self.leave_out(
+                index, "encoding differs", [self.mask_name(self.pairs[index])], message, "Convert it to ids."
+            )
         return False
 
     def values(self, coding: MaskCoding, *, declared: bool) -> None:
@@ -160,11 +167,13 @@ class Checks:
         pair, classes = self.pairs[index], [int(i) for i in present if i != IGNORE]
         if len(present) and not classes:
             fix = "Label it, or delete it."
-            self.leave_out(index, "empty mask", [pair.mask], "every pixel is ignored: nothing to learn from", fix)
+            self.leave_out(
+                index, "empty mask", [self.mask_name(pair)], "every pixel is ignored: nothing to learn from", fix
+            )
         elif len(classes) == 1 and coding.num_classes > 1:
             message = f"only {coding.classes[classes[0]]} in the whole mask"
             fix = "Fine if the image shows nothing else; otherwise label it."
-            self.findings.add("empty mask", self.name(pair.mask), message, fix, "notice")
+            self.findings.add("empty mask", self.mask_name(pair), message, fix, "notice")
 
     def _outside(self, unknown: dict[int, list[int]], coding: MaskCoding) -> None:
         for value, indices in unknown.items():
@@ -172,7 +181,7 @@ class Checks:
             message = f"value {shown} is neither a class nor ignored in dataset.yaml"
             fix = f"Add {shown} to mask_values or to ignore in dataset.yaml."
             common = 2 * len(indices) > len(self.pairs)
-            files = [self.name(self.pairs[index].mask) for index in indices]
+            files = [self.mask_name(self.pairs[index]) for index in indices]
             if common:
                 self.findings.add("value outside classes", files, message, fix, "fatal")
             else:

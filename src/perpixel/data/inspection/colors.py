@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from perpixel.data.inspection.histogram import Histogram, unpack_color
 from perpixel.data.inspection.known import CODINGS, Coding
-from perpixel.data.inspection.names import Color
+from perpixel.data.inspection.names import Color, is_void_name
 from perpixel.data.inspection.problems import Findings
 from perpixel.data.inspection.verdict import MAX_CLASSES, Evidence, Verdict, number_names
 
@@ -34,7 +34,7 @@ def judge_colors(evidence: Evidence, findings: Findings) -> Verdict:
     notes = [f"{len(classes)} colours cover areas: they are the classes"]
     if coding:
         notes = [f"the colours are those of {coding.name}: its names are used, and {void or 'nothing'} is ignored"]
-    elif evidence.listed and names == evidence.listed.names:
+    elif evidence.listed and set(names) <= set(evidence.listed.names):
         notes = [f"colours and names are from {evidence.listed.source}"]
     values = tuple((_pack(color),) for color in classes)
     ignored = tuple(_pack(color) for color in void)
@@ -47,7 +47,9 @@ def _choose(
     """Return (public coding, names, class colours, ignored colours)."""
     listed = evidence.listed
     if listed and listed.colors and _share_near(evidence.total, listed.colors, NOISE) >= PHOTO:
-        return None, listed.names, listed.colors, ()
+        names = tuple(name for name in listed.names if not is_void_name(name))
+        void = tuple(color for name, color in listed.color_of.items() if is_void_name(name))
+        return None, names, tuple(listed.color_of[name] for name in names), void
     for coding in CODINGS:
         if _is_coded(evidence.total, coding):
             return coding, coding.classes, coding.colors, (coding.void_color,)

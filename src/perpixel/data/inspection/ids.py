@@ -8,7 +8,7 @@ import numpy as np
 
 from perpixel.data.inspection.histogram import Histogram
 from perpixel.data.inspection.known import CITYSCAPES, CITYSCAPES_IDS, known_by_name
-from perpixel.data.inspection.names import ClassList
+from perpixel.data.inspection.names import ClassList, is_void_name
 from perpixel.data.inspection.problems import Findings, Outcome
 from perpixel.data.inspection.verdict import MAX_CLASSES, Evidence, Verdict, number_names, say
 
@@ -40,7 +40,7 @@ def _class_times_thousand(evidence: Evidence, findings: Findings) -> Verdict | N
         return None
     message = f"ids up to {int(large.max())} are class · {THOUSAND} + instance"
     findings.add("instance ids", evidence.masks, message, "The class is kept, the instance is dropped.", "mended")
-    if labels[-1] in range(23, 34):
+    if "instanceids" in evidence.about or labels[-1] in range(23, 34):
         return _cityscapes(labels, "instance")
     note = f"ids of {THOUSAND} and more are class · {THOUSAND} + instance, as in Cityscapes"
     names = _names_for(labels, evidence.listed)
@@ -135,14 +135,16 @@ def _listed_ids(evidence: Evidence, findings: Findings) -> Verdict | None:
     others = tuple(value for value in ids if value not in meant)
     for value in others:
         _note_outside(evidence, findings, value, f"{listed.source} lists {say(sorted(meant))}")
-    order = sorted(meant)
+    order = [value for value in sorted(meant) if not is_void_name(meant[value])]
+    void = tuple(value for value in meant if value not in order)
     notes = [f"class names are from {listed.source}"]
     if 0 not in meant and 0 in others:
         notes.append(f"{listed.source} names ids 1 to {order[-1]}: 0 is ignored")
     values = tuple((value,) for value in order)
     names = tuple(meant[value] for value in order)
-    colors = listed.colors if listed.colors and len(listed.colors) == len(names) else None
-    return Verdict(_encoding(evidence, len(names)), names, values, others, colors=colors, notes=tuple(notes))
+    colors = tuple(listed.color_of[name] for name in names) if listed.colors else None
+    encoding = _encoding(evidence, len(names))
+    return Verdict(encoding, names, values, (*others, *void), colors=colors, notes=tuple(notes))
 
 
 def _align(listed: ClassList, ids: tuple[int, ...]) -> dict[int, str] | None:
@@ -170,9 +172,10 @@ def _note_outside(evidence: Evidence, findings: Findings, value: int, allowed: s
 
 def _known_ids(evidence: Evidence, findings: Findings) -> Verdict | None:
     ids = _ids(evidence)
-    if "cityscapes" in evidence.folder.lower() and set(ids) <= {*range(34), VOID} and max(set(ids) - {VOID}) > 18:
+    labelled = "labelids" in evidence.about or ("cityscapes" in evidence.about and max(set(ids) - {VOID}) > 18)
+    if labelled and set(ids) <= {*range(34), VOID}:
         return _cityscapes(ids, "index")
-    coding = known_by_name(evidence.folder, ids)
+    coding = known_by_name(evidence.about, ids)
     if coding is None:
         return None
     note = (

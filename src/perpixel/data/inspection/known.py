@@ -3,6 +3,7 @@
 Only where the evidence fits: the folder's name and the ids, or the colours themselves.
 """
 
+import re
 from dataclasses import dataclass
 
 from perpixel.data.inspection.names import Color
@@ -133,12 +134,12 @@ CITYSCAPES_IDS = {
 CODINGS = (CAMVID, VOC, CITYSCAPES)
 
 
-def known_by_name(folder: str, ids: tuple[int, ...]) -> Coding | None:
-    """Return the coding whose name the folder bears, if the masks hold its ids and no others."""
-    bare = "".join(letter for letter in folder.lower() if letter.isalpha())
+def known_by_name(about: str, ids: tuple[int, ...]) -> Coding | None:
+    """Return the coding whose name the data bears, if the masks hold its ids and no others."""
+    words = set(re.split(r"[^a-z]+", about.lower()))
     for coding in CODINGS:
         count = len(coding.classes)
         fits = set(ids) <= {*range(count), coding.void_id} and len(ids) > count // 2
-        if fits and coding.name.split()[-1].lower() in bare:
+        if fits and coding.name.split()[-1].lower() in words:
             return coding
     return None

@@ -28,6 +28,7 @@ NAME_FILES = (
     "classes.csv",
     "labels.csv",
 )
+VOID_NAMES = frozenset(["void", "unlabelled", "unlabeled", "unlabel", "ignore", "ignored"])
 MAX_BYTES = 1 << 20
 
 _NUMBER = r"(\d{1,3})"
@@ -50,6 +51,16 @@ class ClassList:
     def listed(self) -> dict[int, str]:
         """Return id -> name; without ids, the first name is 0."""
         return dict(zip(self.ids or range(len(self.names)), self.names, strict=True))
+
+    @property
+    def color_of(self) -> dict[str, Color]:
+        """Return name -> colour; empty where no colours are listed."""
+        return dict(zip(self.names, self.colors or (), strict=False))
+
+
+def is_void_name(name: str) -> bool:
+    """Whether a listed name says that these pixels are not labelled."""
+    return name.lower() in VOID_NAMES
 
 
 def find_class_list(folder: Path) -> ClassList | None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from perpixel.data.annotations import label_meanings
 from perpixel.data.inspection.checks import Checks, note_partners
 from perpixel.data.inspection.coding import class_pixels, fields_of, image_statistics, pixels_of, stored_of
 from perpixel.data.inspection.colors import judge_colors
@@ -16,13 +17,13 @@ from perpixel.data.inspection.names import find_class_list
 from perpixel.data.inspection.pool import count_workers, map_in_processes
 from perpixel.data.inspection.problems import Findings
 from perpixel.data.inspection.report import ClassShare, Inspection
-from perpixel.data.inspection.scan import failed_pair, scan_pair
+from perpixel.data.inspection.scan import Job, failed_pair, scan_pair
 from perpixel.data.inspection.summary import Summary
 from perpixel.data.inspection.verdict import Evidence
 from perpixel.data.layouts import Layout, list_data, recognize
 from perpixel.data.masks import IGNORE, MaskCoding
 from perpixel.data.pairs import Pair, split_names
-from perpixel.data.spec import DatasetSpec
+from perpixel.data.spec import ANNOTATION_ENCODINGS, DatasetSpec
 
 Progress = Callable[[int, int], None]
 YAML_NAMES = ("dataset.yaml", "dataset.yml")
@@ -42,8 +43,9 @@ def inspect(*paths: Path | str, workers: int | None = None, progress: Progress |
     layout, declared = _find(tuple(Path(path) for path in paths))
     excluded = set(declared.exclude) if declared else set()
     pairs = tuple(pair for pair in layout.listing.pairs if pair.id not in excluded)
-    summary = _scan(pairs, workers, progress)
-    return _Judgement(layout, declared, summary).conclude()
+    settled = declared or _settle(layout)
+    summary = _scan(pairs, settled, workers, progress)
+    return _Judgement(layout, settled, summary).conclude()
 
 
 def _find(paths: tuple[Path, ...]) -> tuple[Layout, DatasetSpec | None]:
@@ -65,14 +67,29 @@ def _yaml_of(paths: tuple[Path, ...]) -> Path | None:
     return next((paths[0] / name for name in YAML_NAMES if (paths[0] / name).is_file()), None)
 
 
-def _scan(pairs: tuple[Pair, ...], workers: int | None, progress: Progress | None) -> Summary:
+def _settle(layout: Layout) -> DatasetSpec | None:
+    """Return the proposal for annotation files, which name their classes; masks must be looked at first."""
+    return _describe(layout, {"encoding": layout.encoding}) if layout.encoding in ANNOTATION_ENCODINGS else None
+
+
+def _describe(layout: Layout, fields: dict[str, Any]) -> DatasetSpec:
+    where = {"images": layout.images, "masks": layout.masks, "splits": layout.splits}
+    return DatasetSpec.parse({"name": layout.root.name} | where | fields | layout.hints)
+
+
+def _scan(
+    pairs: tuple[Pair, ...], settled: DatasetSpec | None, workers: int | None, progress: Progress | None
+) -> Summary:
     summary = Summary(pairs)
-    files = [(pair.image, pair.mask) for pair in pairs]
-    count = count_workers(workers, len(files))
-    for done, (index, facts) in enumerate(map_in_processes(scan_pair, files, failed_pair, workers=count), 1):
+    jobs = [Job(pair) for pair in pairs]
+    if settled is not None and settled.encoding in ANNOTATION_ENCODINGS:
+        meanings = label_meanings(settled)
+        jobs = [Job(pair, settled.encoding, meanings) for pair in pairs]
+    count = count_workers(workers, len(jobs))
+    for done, (index, facts) in enumerate(map_in_processes(scan_pair, jobs, failed_pair, workers=count), 1):
         summary.add(index, facts)
         if progress:
-            progress(done, len(files))
+            progress(done, len(jobs))
     return summary
 
 
@@ -117,9 +134,7 @@ class _Judgement:
         evidence = self._evidence(colors)
         verdict = (judge_colors if colors else judge_ids)(evidence, self.findings)
         self.notes.extend(_sentence(note) for note in verdict.notes)
-        layout = self.layout
-        fields: dict[str, Any] = {"name": layout.root.name, "images": layout.images, "masks": layout.masks}
-        return DatasetSpec(**fields, splits=layout.splits, **(fields_of(verdict) | layout.hints))
+        return _describe(self.layout, fields_of(verdict))
 
     def _evidence(self, colors: bool) -> Evidence:
         used = self.checks.used()
@@ -131,7 +146,7 @@ class _Judgement:
             listed=find_class_list(self.layout.root),
             deep=any(record.deep for record in records),
             lossy=any(record.lossy for record in records),
-            folder=self.layout.root.name,
+            about=f"{self.layout.root.name} {self.layout.kind} {self.layout.masks}".lower(),
             paletted=self.summary.palette if 2 * self.summary.paletted > len(used) else {},
         )
 

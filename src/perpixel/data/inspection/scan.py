@@ -1,19 +1,24 @@
 """Read one pair of files once, and keep what the verdicts need: a few hundred bytes and its counts."""
 
 import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from perpixel.data.annotations import read_drawn
 from perpixel.data.images import exif_orientation, open_image, read_pixels
 from perpixel.data.inspection.histogram import Histogram, count_values
 from perpixel.data.inspection.names import Color
 from perpixel.data.masks import read_stored
+from perpixel.data.pairs import Pair
 from perpixel.errors import DataError
 
+Facts = TypeVar("Facts")
 Size = tuple[int, int]
 
 
@@ -77,23 +82,33 @@ class PairFacts:
     mask_error: str = ""
 
 
-def scan_pair(files: tuple[Path, Path | NDArray[Any]]) -> PairFacts:
+@dataclass(frozen=True)
+class Job:
+    """A pair to read; `meanings` of labels where its mask is drawn from annotations of that encoding."""
+
+    pair: Pair
+    encoding: str = "index"
+    meanings: Mapping[str, int] | None = None
+
+
+def scan_pair(job: Job) -> PairFacts:
     """Read an image and its mask; never raises for what the files hold."""
-    image, mask = files
-    image_facts, image_error = _attempt(scan_image, image)
-    mask_facts, mask_error = _attempt(scan_mask, mask)
+    pair = job.pair
+    image_facts, image_error = _attempt(lambda: scan_image(pair.image), pair.image)
+    read = scan_mask if job.meanings is None else partial(_scan_drawn, job)
+    mask_facts, mask_error = _attempt(lambda: read(pair.mask), pair.mask)
     return PairFacts(image_facts, mask_facts, image_error, mask_error)
 
 
-def failed_pair(files: object) -> PairFacts:
+def failed_pair(_: Job) -> PairFacts:
     """Return the facts of a pair that ended the process that read it."""
     reason = "reading it ended the process: too large for the memory, or it crashes the decoder"
     return PairFacts(image_error=reason, mask_error=reason)
 
 
-def _attempt(scan: Any, path: Any) -> tuple[Any, str]:
+def _attempt(scan: Callable[[], Facts], path: Path) -> tuple[Facts | None, str]:
     try:
-        return (None, "the file is empty") if path.stat().st_size == 0 else (scan(path), "")
+        return (None, "the file is empty") if path.stat().st_size == 0 else (scan(), "")
     except DataError as error:
         return None, str(error)
     except MemoryError:
@@ -134,6 +149,22 @@ def scan_mask(path: Path) -> MaskFacts:
         lossy=form == "JPEG",
         palette={int(v): palette[v] for v in counts.values if v in palette},
         counts=counts,
+    )
+
+
+def _scan_drawn(job: Job, _: Path) -> MaskFacts:
+    """Draw a mask from its annotations, and count its class ids."""
+    assert job.meanings is not None
+    drawn = read_drawn(job.pair, job.encoding, job.meanings)
+    return MaskFacts(
+        size=(drawn.shape[0], drawn.shape[1]),
+        colors=False,
+        grey=False,
+        bits=8,
+        alpha=False,
+        lossy=False,
+        palette={},
+        counts=count_values(drawn),
     )
 
 

@@ -19,7 +19,7 @@ class Evidence:
         listed: Class names that lie beside the data.
         deep: Whether any mask stores more than eight bits.
         lossy: Whether any mask is a JPEG.
-        folder: The data folder's name.
+        about: The data folder's name, the layout, and where the masks are; in lower case.
         paletted: Colour of each index, where the masks carry a palette.
     """
 
@@ -29,7 +29,7 @@ class Evidence:
     listed: ClassList | None = None
     deep: bool = False
     lossy: bool = False
-    folder: str = ""
+    about: str = ""
     paletted: dict[int, Color] = field(default_factory=dict)
 
     def holding(self, value: int) -> list[str]:
