@@ -81,7 +81,7 @@ def _greenery(canvas: Canvas, camera: Camera, street: Street, light: Light, rng:
     for side, kerb, wall in _sides(street):
         if rng.random() < 0.65:
             gap, z = rng.uniform(6, 12), rng.uniform(5, 12)
-            while z < 70:
+            while z < 55:
                 x = kerb + side * rng.uniform(0.6, 1.2)
                 things.append((z, _later(paint_tree, canvas, camera, light, x, z, rng)))
                 z += gap * rng.uniform(0.7, 1.6)
@@ -97,11 +97,11 @@ def _poles(canvas: Canvas, camera: Camera, street: Street, light: Light, rng: np
     for side, kerb, _ in _sides(street):
         if rng.random() < 0.75:
             gap, z = rng.uniform(10, 16), rng.uniform(4, 11)
-            while z < 50:
+            while z < 34:
                 things.append((z, _later(paint_lamp, canvas, camera, light, kerb + 0.45 * side, z, side)))
                 z += gap
         for _ in range(int(rng.integers(0, 3))):
-            x, z = kerb + side * rng.uniform(0.4, 0.9), rng.uniform(4, 18)
+            x, z = kerb + side * rng.uniform(0.4, 0.9), rng.uniform(4, 15)
             things.append((z, _later(paint_sign, canvas, camera, light, x, z, rng)))
     return things
 
@@ -117,7 +117,7 @@ def _cars(canvas: Canvas, camera: Camera, street: Street, light: Light, rng: np.
     wide = street.right - street.left > 7.6
     for x, chance, ahead in lanes if wide else lanes[:2]:
         z = rng.uniform(5, 14)
-        while z < 60:
+        while z < 45:
             if rng.random() < chance:
                 things.append((z, _later(paint_car, canvas, camera, light, x, z, ahead, rng)))
             z += rng.uniform(5.6, 11)
@@ -128,7 +128,7 @@ def _people(canvas: Canvas, camera: Camera, street: Street, light: Light, rng: n
     things: list[Thing] = []
     for side, kerb, wall in _sides(street):
         for _ in range(int(rng.integers(1, 6))):
-            x, z = kerb + (wall - kerb) * rng.uniform(0.15, 0.85), float(rng.uniform(3.5, 16))
+            x, z = kerb + (wall - kerb) * rng.uniform(0.15, 0.85), float(rng.uniform(3.5, 13))
             for mate in range(1 + int(rng.random() < 0.3)):
                 place = x - 0.55 * side * mate
                 things.append((z + 0.1 * mate, _later(paint_pedestrian, canvas, camera, light, place, z, rng)))

@@ -153,7 +153,7 @@ def paint_pedestrian(
     skin, hair = pick(SKINS, rng), pick(HAIRS, rng)
     _ground_shadow(canvas, camera, light, x, z, 0.28)
     hip, shoulder = 0.5 * tall, 0.83 * tall
-    slim = max(1.0, canvas.size[0] / 100 / camera.size(0.34, z))  # those far off stay wide enough to see
+    slim = max(1.0, canvas.size[0] / 24 / camera.size(0.5, z))  # those far off stay wide enough to see
 
     def at(dx: float, y: float) -> Point:
         return camera.see(x + dx * slim, y, z)
@@ -238,7 +238,7 @@ def _paint_traffic_light(
 
 def _thickness(canvas: Canvas, camera: Camera, metres: float, z: float) -> float:
     """Return a pole's width in pixels; far ones stay wide enough to be seen."""
-    return max(camera.size(metres, z), canvas.size[0] / 58)
+    return max(camera.size(metres, z), canvas.size[0] / 42)
 
 
 def _ground_shadow(canvas: Canvas, camera: Camera, light: Light, x: float, z: float, spread: float) -> None:
