@@ -73,9 +73,11 @@ def test_an_overlay_mixes_image_and_colour_by_its_opacity() -> None:
 def test_an_overlay_shows_the_image_alone_where_nothing_is_known_or_nothing_is_laid() -> None:
     assert np.asarray(overlay(PIXELS, IDS, PALETTE))[1, 2].tolist() == [100, 100, 100]
     assert (np.asarray(overlay(PIXELS, IDS, PALETTE, opacity=0)) == 100).all()
-    assert np.array_equal(
-        np.asarray(overlay(PIXELS, IDS[:, :2].repeat(2, 1)[:, :3], PALETTE, 1)).shape, (2, 3, 3)
-    )
+
+
+def test_full_opacity_shows_the_colours_alone() -> None:
+    known = np.where(IDS == IGNORE, 0, IDS)
+    assert np.array_equal(np.asarray(overlay(PIXELS, known, PALETTE, opacity=1)), colorize(known, PALETTE))
 
 
 def test_an_overlay_of_another_size_is_refused() -> None:
@@ -101,9 +103,7 @@ def test_a_flat_sixteen_bit_image_is_shown_without_dividing_by_zero() -> None:
     assert (displayable(np.full((4, 4, 1), 500, np.uint16)) == 0).all()
 
 
-@pytest.mark.parametrize(
-    ("channels", "shown"), [(1, [0, 0, 0]), (2, [0, 0, 0]), (3, [0, 1, 2]), (5, [0, 1, 2])]
-)
+@pytest.mark.parametrize(("channels", "shown"), [(1, [0, 0, 0]), (2, [0, 0, 0]), (3, [0, 1, 2]), (5, [0, 1, 2])])
 def test_any_number_of_channels_can_be_shown(channels: int, shown: list[int]) -> None:
     pixels = np.broadcast_to(np.arange(channels, dtype=np.uint8), (2, 2, channels))
     assert displayable(pixels)[0, 0].tolist() == shown
