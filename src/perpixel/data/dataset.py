@@ -1,7 +1,9 @@
 """Open a data set: cheap, holds no pixels; reads one pair at a time.
 
-data = open_dataset("street")             # a folder, a dataset.yaml, or IMAGES MASKS
-pixels, target = data.read(data.pairs("train")[0])
+    data = open_dataset("street")             # a folder, a dataset.yaml, or IMAGES MASKS
+    pixels, target = data.read(data.pairs("train")[0])
+
+Letters: H W pixels, C channels, K classes.
 """
 
 import hashlib
@@ -173,32 +175,16 @@ def open_dataset(*paths: Path | str) -> Dataset:
             if (given[0] / name).is_file():
                 return Dataset(DatasetSpec.load(given[0] / name), given[0].resolve())
     layout = recognize(*given)
-    return Dataset(_look(given), layout.root)
+    return Dataset(_look(layout, given), layout.root)
 
 
-def _look(paths: list[Path]) -> DatasetSpec:
-    try:
-        from perpixel.data.inspection import inspect
-    except ImportError:
-        return _guess(recognize(*paths))
-    spec: DatasetSpec = inspect(*paths).spec
-    return spec
+def _look(layout: Layout, paths: list[Path]) -> DatasetSpec:
+    """Return what `dataset.yaml` would say; annotation files say it themselves."""
+    if layout.encoding in ANNOTATION_ENCODINGS:
+        return layout.to_spec()
+    from perpixel.data.inspection import inspect
 
-
-def _guess(layout: Layout) -> DatasetSpec:
-    """Stand in for inspection: every stored value is a class."""
-    values: set[int] = set()
-    for pair in layout.listing.pairs:
-        values |= set(np.unique(read_stored(pair.mask)).tolist())
-    named = {value: f"class_{i}" for i, value in enumerate(sorted(values))}
-    return DatasetSpec(
-        name=layout.root.name,
-        images=layout.images,
-        masks=layout.masks,
-        splits=layout.splits,
-        classes=tuple(named.values()),
-        mask_values={**named},
-    )
+    return inspect(*paths).spec
 
 
 def _size(array: NDArray[np.generic]) -> str:

@@ -7,13 +7,11 @@ end: `0007_sat.jpg` and `0007_mask.png`.
 
 import os
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
-from perpixel.data.affixes import MASK_WORDS, Affixes, count_shared, find_affixes, split_words_of
+from perpixel.data.affixes import MASK_WORDS, Affixes, count_shared, find_affixes, split_words_of, stem_of
 from perpixel.data.images import IMAGE_SUFFIXES
 from perpixel.data.spec import Splits
 
@@ -78,11 +76,6 @@ class Side:
         """How many files there are in all splits."""
         return sum(map(len, self.files.values()))
 
-    @cached_property
-    def suffixes(self) -> Counter[str]:
-        """Count the file name endings."""
-        return Counter(Path(name).suffix for names in self.files.values() for name in names)
-
 
 @dataclass(frozen=True)
 class Match:
@@ -100,7 +93,8 @@ def find_sides(root: Path, starts: Sequence[str] = ("",)) -> list[Side]:
     for start in starts:
         for folder, names in _walk(root / start):
             _add(sides, start, Path(folder).relative_to(root).as_posix().removeprefix("."), names)
-    return sorted(sides.values(), key=lambda side: (-side.count, side.pattern))
+    tightened = [_tighten(side) for side in sides.values()]
+    return sorted(tightened, key=lambda side: (-side.count, side.pattern))
 
 
 def match_sides(images: Sequence[Side], masks: Sequence[Side], *, given: bool) -> Match | None:
@@ -155,12 +149,22 @@ def _add(sides: dict[str, Side], start: str, folder: str, names: list[str]) -> N
         side.words[split] = word
 
 
+def _tighten(side: Side) -> Side:
+    """Take into the pattern the folder that all files are in."""
+    names = [name for names in side.files.values() for name in names]
+    shared = os.path.commonpath([os.path.dirname(name) for name in names])
+    if not shared:
+        return side
+    files = {split: [name[len(shared) + 1 :] for name in names] for split, names in side.files.items()}
+    return Side(f"{side.pattern}/{shared}".lstrip("/"), side.role, files, side.words)
+
+
 def _read_parts(parts: Sequence[str], fixed: int) -> tuple[list[str], str, str, str]:
     """Return (pattern parts, role, split, split word); folders below the last telling one are names."""
     pattern = list(parts)
     role, split, word, last = "", "", "", fixed
     for i, part in enumerate(parts):
-        found = _role(part)
+        found = _role(part) if len(part) > 1 or not role else ""  # images/x/ is a folder of images
         role, last = (found, max(last, i + 1)) if found else (role, last)
         place = _SPLIT_WORD.match(part) or _GLUED.match(part) or _split_at_end(part)
         if place and not split and i >= fixed:
@@ -220,6 +224,8 @@ def _describe(images: Side, masks: Side, splits: list[str], affixes: tuple[Affix
 def _pattern(side: Side, affix: Affixes) -> str:
     if affix == Affixes():
         return side.pattern
-    suffix = next(iter(side.suffixes)) if len(side.suffixes) == 1 else ".*"
-    nested = "**/" if any("/" in name for names in side.files.values() for name in names) else ""
+    names = [n for names in side.files.values() for n in names if affix.cut(stem_of(n))]
+    suffixes = {Path(name).suffix for name in names}
+    suffix = suffixes.pop() if len(suffixes) == 1 else ".*"
+    nested = "**/" if any("/" in name for name in names) else ""
     return f"{side.pattern}/{nested}{affix.before}*{affix.after}{suffix}".lstrip("/")

@@ -15,7 +15,7 @@ from perpixel.data.annotations.recognize import AnnotationSource, find_annotatio
 from perpixel.data.folders import Side, find_sides, match_sides
 from perpixel.data.images import list_images
 from perpixel.data.pairs import Listing, Sources, list_pairs, read_list, split_line
-from perpixel.data.spec import ANNOTATION_ENCODINGS, Splits
+from perpixel.data.spec import ANNOTATION_ENCODINGS, DatasetSpec, Splits
 from perpixel.errors import DataError
 
 LIST_NAMES = {
@@ -52,6 +52,11 @@ class Layout:
     hints: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     listing: Listing = field(default_factory=lambda: Listing(()))
+
+    def to_spec(self) -> DatasetSpec:
+        """Return the `dataset.yaml` of a layout that settles everything itself: annotation files."""
+        where = {"images": self.images, "masks": self.masks, "splits": self.splits, "encoding": self.encoding}
+        return DatasetSpec.parse({"name": self.root.name} | where | self.hints, str(self.root))
 
 
 def recognize(*paths: Path | str) -> Layout:

@@ -1,8 +1,10 @@
 """Find which mask belongs to which image, and to which split.
 
-images: images/{split}                  a folder: the name is the path below it, without its suffix
-images: left/{split}/*/*_left.png       a pattern: the name is what the stars stand for
-splits: {train: train, val: valid}      the word for {split}; or a list file; or a fraction drawn from train
+    images: images/{split}                  a folder: the name is the path below it, without its suffix
+    images: left/{split}/*/*_left.png       a pattern: the name is what the stars stand for
+    splits: {train: train, val: valid}      the word for {split}; or a list file; or a fraction drawn from train
+
+A name is unique within its split.
 """
 
 import hashlib
