@@ -1,0 +1,154 @@
+"""`perpixel evaluate`: how good a trained network is."""
+
+import json as json_format
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from perpixel.cli.inference_options import (
+    Device,
+    Flip,
+    Fusion,
+    Overlap,
+    Scales,
+    Tile,
+    choose_device,
+    make_options,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from perpixel.runs.evaluate import Evaluation
+
+EXAMPLES = 4  # best, and as many worst, images in the report
+
+
+def evaluate_command(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(help="Other data with the same classes; the run's own if not given."),
+    ] = None,
+    split: Annotated[str, typer.Option(help="Which part of the data.")] = "val",
+    scales: Scales = None,
+    fusion: Fusion = "mean",
+    flip: Flip = False,
+    tile: Tile = None,
+    overlap: Overlap = None,
+    json: Annotated[Path | None, typer.Option("--json", help="Write everything to this file; - is stdout.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Make this folder, with a page of scores and pictures in it.")
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Measure a run: pixel accuracy, mean accuracy, mean IoU and frequency weighted IoU.
+
+    All come from counts of pixels over the whole split. Ignored pixels are left out; a class without any
+    pixel is n/a and left out of the means.
+
+    Example: perpixel evaluate runs/street --split val --report runs/street/report
+    """
+    from rich.console import Console
+
+    options = make_options(scales, fusion, flip, tile, overlap)
+    messages = Console(stderr=True, highlight=False, soft_wrap=True)
+    evaluation = _measure(run, data or [], split, options, choose_device(device), bool(report))
+    document = {"run": run.name or str(run), **evaluation.to_json()}
+    if json is not None:
+        _write_json(json, document)
+    if json is None or str(json) != "-":
+        show(evaluation, Console(highlight=False, soft_wrap=True))
+    for warning in evaluation.warnings:
+        messages.print(f"[yellow]Warning:[/] {_escape(warning)}.")
+    if report is not None:
+        messages.print(f"Report: {_write_report(evaluation, run, report)}")
+    if evaluation.failed:
+        for failure in evaluation.failed:
+            messages.print(f"[red]Failed:[/] {_escape(failure.source)}: {_escape(failure.reason)}")
+        raise typer.Exit(1)
+
+
+def _measure(run: Path, data: list[Path], split: str, options: Any, device: str | None, pictures: bool) -> "Evaluation":
+    from perpixel.cli.progress import Counter
+    from perpixel.runs.evaluate import evaluate
+    from perpixel.runs.load import load_run
+    from perpixel.runs.run import Run
+
+    opened = Run.open(run)
+    dataset = opened.open_data(*data)
+    segmenter = load_run(opened, device)
+    with Counter(f"Evaluating {split}") as counter:
+        return evaluate(segmenter, dataset, split, options, EXAMPLES if pictures else 0, counter)
+
+
+def _write_json(path: Path, document: dict[str, Any]) -> None:
+    text = json_format.dumps(document, indent=2, ensure_ascii=False)
+    if str(path) == "-":
+        typer.echo(text)
+        return
+    from perpixel.errors import UsageError
+    from perpixel.training.files import write_atomically
+
+    def write(beside: Path) -> None:
+        beside.write_text(text + "\n", encoding="utf-8")
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, write)
+    except OSError as error:
+        raise UsageError(f"--json: cannot write {path} ({error.strerror}). Use another file.") from None
+
+
+def _write_report(evaluation: "Evaluation", run: Path, folder: Path) -> Path:
+    from perpixel.errors import UsageError
+    from perpixel.reports.evaluation import write_report
+
+    try:
+        return write_report(evaluation, folder, title=run.resolve().name)
+    except OSError as error:
+        raise UsageError(f"--report: cannot write into {folder} ({error.strerror}). Use another.") from None
+
+
+def show(evaluation: "Evaluation", console: "Console") -> None:
+    """Print the four scores and one line a class."""
+    from perpixel.cli.progress import percent
+
+    scores, names = evaluation.scores, evaluation.classes
+    commonest = scores.commonest_class
+    baseline = "" if commonest is None else f"   (always {names[commonest]}: {percent(scores.baseline_mean_iou)})"
+    console.print(f"{evaluation.data}, {evaluation.split}: {evaluation.count} images\n", markup=False)
+    for label, value, remark in (
+        ("mean IoU", scores.mean_iou, baseline),
+        ("pixel accuracy", scores.pixel_accuracy, ""),
+        ("mean accuracy", scores.mean_accuracy, ""),
+        ("frequency weighted IoU", scores.frequency_weighted_iou, ""),
+        ("ignored pixels", scores.ignored_share, ""),
+    ):
+        console.print(f"{label:<24}{percent(value):>8}{remark}", markup=False)
+    console.print(_table(evaluation))
+
+
+def _table(evaluation: "Evaluation") -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    from perpixel.cli.progress import percent
+
+    scores = evaluation.scores
+    table = Table("class", box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.title_justify = "left"
+    for heading in ("IoU", "accuracy", "pixels"):
+        table.add_column(heading, justify="right")
+    table.add_column("")
+    for name, iou, accuracy, pixels in zip(evaluation.classes, scores.iou, scores.accuracy, scores.pixels, strict=True):
+        bar = Text("█" * round(20 * (iou or 0)), style="cyan")
+        table.add_row(Text(name), percent(iou), percent(accuracy), f"{pixels:,}", bar)
+    return table
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

@@ -1,0 +1,99 @@
+"""`perpixel predict`: label photos with a trained network."""
+
+import json as json_format
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from perpixel.cli.inference_options import (
+    Device,
+    Flip,
+    Fusion,
+    Overlap,
+    Scales,
+    Tile,
+    choose_device,
+    make_options,
+)
+
+if TYPE_CHECKING:
+    from perpixel.runs.predict import Predictions
+
+SHOWN = 20  # failures named on the terminal; predictions.json has all
+
+
+def predict_command(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    inputs: Annotated[list[str], typer.Argument(help="Images, folders or patterns such as 'photos/*.jpg'.")],
+    out: Annotated[Path, typer.Option(help="The folder that predictions go to.")],
+    scales: Scales = None,
+    fusion: Fusion = "mean",
+    flip: Flip = False,
+    tile: Tile = None,
+    overlap: Overlap = None,
+    overlay: Annotated[
+        bool, typer.Option("--overlay", help="Also NAME.overlay.png: the classes' colours over the image.")
+    ] = False,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Also NAME.npz: `probabilities`, float16 (K, H, W).")
+    ] = False,
+    original_values: Annotated[
+        bool,
+        typer.Option("--original-values", help="Write the values that the data set's own masks store."),
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict again what is already there.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="What was done, as JSON on stdout.")] = False,
+    device: Device = "auto",
+) -> None:
+    """Label every pixel of photos, at their own size.
+
+    Writes OUT/NAME.png (class ids that viewers show in colour) and OUT/predictions.json. Predictions that
+    are already there are skipped, so the same command goes on after an interruption.
+
+    Example: perpixel predict runs/street photos/ --out labelled --overlay
+    """
+    from perpixel.runs.predict import Wanted
+
+    options = make_options(scales, fusion, flip, tile, overlap)
+    wanted = Wanted(overlay, probabilities, original_values, overwrite)
+    record = _predict(run, inputs, out, wanted, options, choose_device(device))
+    if json:
+        typer.echo(json_format.dumps(record.to_json(), indent=2, ensure_ascii=False))
+    _say(record, out)
+    if record.failed:
+        raise typer.Exit(1)
+
+
+def _predict(run: Path, words: list[str], out: Path, wanted: Any, options: Any, device: str | None) -> "Predictions":
+    from perpixel.cli.progress import Counter
+    from perpixel.runs.inputs import find_inputs
+    from perpixel.runs.load import load_run
+    from perpixel.runs.predict import predict_inputs
+    from perpixel.runs.run import Run
+
+    opened = Run.open(run)
+    found, missing = find_inputs(words, out)
+    segmenter = load_run(opened, device)
+    made_by = {"run": str(run), "weights": _fingerprint(opened.path)}
+    with Counter("Predicting") as counter:
+        return predict_inputs(segmenter, found, out, wanted, options, made_by, counter, missing)
+
+
+def _fingerprint(run: Path) -> str:
+    """Return a short hash of the weights."""
+    import hashlib
+
+    from perpixel.training.files import MODEL
+
+    with (run / MODEL).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def _say(record: "Predictions", out: Path) -> None:
+    for failure in record.failed[:SHOWN]:
+        typer.echo(f"Failed: {failure.source}: {failure.reason}", err=True)
+    if len(record.failed) > SHOWN:
+        typer.echo(f"… and {len(record.failed) - SHOWN} more in {out / 'predictions.json'}", err=True)
+    counts = f"{len(record.done)} predicted, {len(record.skipped)} already there, {len(record.failed)} failed"
+    typer.echo(f"{counts}; in {out}", err=True)
