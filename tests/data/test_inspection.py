@@ -1,6 +1,7 @@
 """Every way in which data goes wrong is found, named with file, reason and fix, and mended where it can be."""
 
 import io
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -352,3 +353,23 @@ def test_images_and_masks_as_two_folders(data: Path) -> None:
     found = inspect(data / "images", data / "masks")
     assert found.pairs == 9
     assert io.StringIO(found.spec.to_yaml()).read().count("{split}") == 2
+
+
+def test_coco_polygons_are_drawn_and_counted(tmp_path: Path) -> None:
+    root = tmp_path / "shapes"
+    (root / "images").mkdir(parents=True)
+    images, annotations = [], []
+    for number in range(5):
+        photo(number).save(root / f"images/{number}.png")
+        images.append({"id": number, "file_name": f"{number}.png", "height": SIZE[0], "width": SIZE[1]})
+        square = [[4, 4, 12, 4, 12, 12, 4, 12]]
+        annotations.append({"id": number, "image_id": number, "category_id": 7, "segmentation": square, "iscrowd": 0})
+    document = {"images": images, "annotations": annotations, "categories": [{"id": 7, "name": "cat"}]}
+    (root / "annotations.json").write_text(json.dumps(document))
+    found = inspect(root)
+    assert (found.encoding, found.spec.classes) == ("coco", ("background", "cat"))
+    assert [share.images for share in found.classes] == [5, 5]
+    assert found.classes[1].pixels == pytest.approx(5 * 64, rel=0.3)
+    assert not found.problems
+    opened = Dataset(found.spec, found.root)
+    assert int((opened.read_target(opened.pairs("train")[0]) == 1).sum()) * 5 == found.classes[1].pixels

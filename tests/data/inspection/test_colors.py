@@ -54,6 +54,13 @@ def test_a_public_data_set_is_known_by_its_colours(coding, evidence_of, stripes)
     assert verdict.ignored == (int(pack_colors(np.array(coding.void_color))),)
 
 
+def test_a_listed_void_is_ignored(evidence_of, stripes) -> None:
+    listed = ClassList(("sea", "coral", "Void"), "label_colors.txt", colors=(TEAL, ROSE, (0, 0, 0)))
+    masks = [paint(stripes([0, 1, 2]), [ROSE, TEAL, (0, 0, 0)])]
+    verdict = judge_colors(evidence_of(masks, listed=listed), Findings())
+    assert (verdict.classes, verdict.ignored) == (("sea", "coral"), (0,))
+
+
 def test_photos_in_the_place_of_masks_are_refused(evidence_of) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
     findings = Findings()

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from perpixel.data.inspection.ids import is_void, judge_ids
+from perpixel.data.inspection.known import CAMVID
 from perpixel.data.inspection.names import ClassList
 from perpixel.data.inspection.problems import Findings
 
@@ -100,11 +101,52 @@ def test_listed_names_are_used_and_decide_what_is_outside(evidence_of, stripes) 
     assert not findings.problems()
 
 
-def test_as_many_names_as_the_highest_id_leave_0_unlabelled(evidence_of, stripes) -> None:
+def test_one_name_too_few_leaves_0_a_background_and_says_so(evidence_of, stripes) -> None:
+    findings = Findings()
     listed = ClassList(("sky", "car"), "classes.txt")
+    verdict = judge_ids(evidence_of([stripes([0, 1, 2])], listed=listed), findings)
+    assert verdict.classes == ("background", "sky", "car")
+    (problem,) = findings.problems()
+    assert (problem.outcome, problem.files) == ("notice", ("classes.txt",))
+    assert problem.message == "classes.txt lists 2 names, and the masks hold 3 ids, 0 to 2"
+
+
+def test_names_from_1_are_given_to_ids_from_1(evidence_of, stripes) -> None:
+    listed = ClassList(("sky", "car"), "classes.txt")
+    verdict = judge_ids(evidence_of([stripes([1, 2])], listed=listed), Findings())
+    assert (verdict.classes, verdict.values) == (("sky", "car"), ((1,), (2,)))
+
+
+def test_numbers_in_the_list_decide(evidence_of, stripes) -> None:
+    listed = ClassList(("sky", "car"), "classes.txt", ids=(0, 1))
+    verdict = judge_ids(evidence_of([stripes([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2])], listed=listed), Findings())
+    assert (verdict.values, verdict.ignored) == (((0,), (1,)), (2,))
+
+
+def test_a_class_called_void_is_ignored(evidence_of, stripes) -> None:
+    listed = ClassList(("sky", "car", "Void"), "classes.txt")
     verdict = judge_ids(evidence_of([stripes([0, 1, 2])], listed=listed), Findings())
-    assert verdict.values == ((1,), (2,))
-    assert verdict.ignored == (0,)
+    assert (verdict.classes, verdict.ignored) == (("sky", "car"), (2,))
+
+
+def test_camvids_own_names_keep_11_unlabelled(evidence_of, stripes) -> None:
+    listed = ClassList(tuple(name.title() for name in CAMVID.classes), "classes.txt")
+    verdict = judge_ids(evidence_of([stripes(list(range(12)))], about="camvid", listed=listed), Findings())
+    assert verdict.ignored == (11,)
+
+
+def test_stray_pixels_do_not_turn_255_into_void(evidence_of, stripes) -> None:
+    stray = stripes([0, 255], width=24)
+    stray[2, 2] = 3
+    verdict = judge_ids(evidence_of([stray, stripes([0, 255], width=24)]), Findings())
+    assert (verdict.values, verdict.ignored) == (((0,), (255,)), (3,))
+
+
+def test_cityscapes_labels_become_its_nineteen_classes(evidence_of, stripes) -> None:
+    masks = [stripes([0, 7, 11, 26, 33])]
+    verdict = judge_ids(evidence_of(masks, about="data cityscapes gtfine/*_labelids.png"), Findings())
+    assert (len(verdict.classes), verdict.values[0], verdict.classes[0]) == (19, (7,), "road")
+    assert 0 in verdict.ignored
 
 
 def test_two_names_for_0_and_255(evidence_of, stripes) -> None:

@@ -13,6 +13,7 @@ from perpixel.data.inspection.problems import Findings, Outcome
 from perpixel.data.inspection.verdict import MAX_CLASSES, Evidence, Verdict, number_names, say
 
 VOID = 255
+BACKGROUND = "background"
 THOUSAND = 1000  # Cityscapes stores class * 1000 + number of the instance
 LEVELS_APART = 32  # levels closer than this may be ids; farther apart, values between them may be their mixtures
 
@@ -126,12 +127,12 @@ def _names_for(ids: list[int] | tuple[int, ...], listed: ClassList | None) -> tu
 
 def _listed_ids(evidence: Evidence, findings: Findings) -> Verdict | None:
     """Names beside the data: they say how many classes there are, and so what else must be ignored."""
-    if not evidence.listed:
+    if not evidence.listed or _is_public(evidence):
         return None
     ids, listed = _ids(evidence), evidence.listed
     meant = _align(listed, ids)
-    if meant is None:
-        return None
+    if meant.get(0) == BACKGROUND and BACKGROUND not in listed.names:
+        _note_unnamed(evidence, findings, len(listed.names))
     others = tuple(value for value in ids if value not in meant)
     for value in others:
         _note_outside(evidence, findings, value, f"{listed.source} lists {say(sorted(meant))}")
@@ -147,16 +148,34 @@ def _listed_ids(evidence: Evidence, findings: Findings) -> Verdict | None:
     return Verdict(encoding, names, values, (*others, *void), colors=colors, notes=tuple(notes))
 
 
-def _align(listed: ClassList, ids: tuple[int, ...]) -> dict[int, str] | None:
-    """Return stored id -> name, or None where the list does not fit the ids at all."""
+def _is_public(evidence: Evidence) -> bool:
+    """Whether the names are those of a public data set that is known better."""
+    coding = known_by_name(evidence.about, _ids(evidence))
+    return coding is not None and evidence.listed is not None and coding.classes == evidence.listed.lower
+
+
+def _note_unnamed(evidence: Evidence, findings: Findings, count: int) -> None:
+    assert evidence.listed is not None
+    source = evidence.listed.source
+    message = f"{source} lists {count} names, and the masks hold {count + 1} ids, 0 to {count}"
+    fix = (
+        f"The names are given to 1 to {count}, and 0 is called {BACKGROUND}. "
+        f"If {count} is what has no name, put numbers before the names in {source}: 0: {evidence.listed.names[0]}."
+    )
+    findings.add("names do not count up", source, message, fix, "notice")
+
+
+def _align(listed: ClassList, ids: tuple[int, ...]) -> dict[int, str]:
+    """Return stored id -> name, reading a list without ids as the masks suggest."""
     count, labelled = len(listed.names), [value for value in ids if value != VOID or len(ids) <= 2]
-    if listed.ids is not None or not labelled or set(labelled) <= set(range(count)):
+    if listed.ids is not None or set(labelled) <= set(range(count)):
         return listed.listed
-    if set(labelled) <= set(range(count + 1)):
-        return {index + 1: name for index, name in enumerate(listed.names)}
     if len(labelled) == count:
         return dict(zip(labelled, listed.names, strict=True))
-    return listed.listed if count > 1 else None
+    if set(labelled) <= set(range(count + 1)):
+        first = {0: BACKGROUND} if 0 in labelled and BACKGROUND not in listed.names else {}
+        return first | {index + 1: name for index, name in enumerate(listed.names)}
+    return listed.listed
 
 
 def _note_outside(evidence: Evidence, findings: Findings, value: int, allowed: str) -> None:
@@ -191,7 +210,7 @@ def _bare_ids(evidence: Evidence, findings: Findings) -> Verdict:
     """Only the numbers speak."""
     ids, notes = _ids(evidence), []
     ignored: tuple[int, ...] = ()
-    if is_void(ids):
+    if is_void(ids) and not _is_two_and_strays(evidence, ids):
         ids, ignored = tuple(value for value in ids if value != VOID), (VOID,)
         notes.append(_void_note(evidence, findings, ids))
     if strays := _strays(evidence, ids):
@@ -227,16 +246,27 @@ def _void_note(evidence: Evidence, findings: Findings, ids: tuple[int, ...]) -> 
     return f"255 is an extra beside ids {say(ids)} ({share:.1%} of the pixels): ignored"
 
 
+def _is_two_and_strays(evidence: Evidence, ids: tuple[int, ...]) -> bool:
+    """Whether a few stray pixels make 0/255 masks look like ids with a void 255."""
+    return len(set(ids) - _rare(evidence, ids)) == 2 and VOID not in _rare(evidence, ids)
+
+
 def _strays(evidence: Evidence, ids: tuple[int, ...]) -> tuple[int, ...]:
-    """Return values of very few pixels in very few masks, if what is left counts up without a gap."""
-    if len(evidence.masks) < 4:
-        return ()
-    few = max(1, len(evidence.masks) // 100)
-    rare = {v for v in ids if evidence.total.of(v)[1] <= few and evidence.total.of(v)[0] < 1e-3 * evidence.total.total}
+    """Return values of very few pixels in very few masks, if what is left counts up, or is 0/255."""
+    rare = _rare(evidence, ids)
     left = [value for value in ids if value not in rare]
-    if len(left) < 2 or left[-1] - left[0] != len(left) - 1 or left[0] > 1:
+    if len(left) == 2 and left[1] == VOID:
+        return tuple(sorted(rare))
+    if len(evidence.masks) < 4 or len(left) < 2 or left[-1] - left[0] != len(left) - 1 or left[0] > 1:
         return ()
     return tuple(value for value in ids if value in rare and (value > left[-1] + 1 or value < left[0] - 1))
+
+
+def _rare(evidence: Evidence, ids: tuple[int, ...]) -> set[int]:
+    """Return values that fewer than a thousandth of the pixels hold, in one mask or a hundredth of them."""
+    few, bound = max(1, len(evidence.masks) // 100), 1e-3 * evidence.total.total
+    counts = {value: evidence.total.of(value) for value in ids}
+    return {value for value, (pixels, images, _) in counts.items() if images <= few and pixels < bound}
 
 
 def _explain(evidence: Evidence, findings: Findings, ids: tuple[int, ...]) -> str:

@@ -53,6 +53,11 @@ class ClassList:
         return dict(zip(self.ids or range(len(self.names)), self.names, strict=True))
 
     @property
+    def lower(self) -> tuple[str, ...]:
+        """The names in lower case."""
+        return tuple(name.lower() for name in self.names)
+
+    @property
     def color_of(self) -> dict[str, Color]:
         """Return name -> colour; empty where no colours are listed."""
         return dict(zip(self.names, self.colors or (), strict=False))
