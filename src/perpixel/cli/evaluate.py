@@ -104,9 +104,10 @@ def _write_json(path: Path, document: dict[str, Any]) -> None:
 def _write_report(evaluation: "Evaluation", run: Path, folder: Path) -> Path:
     from perpixel.errors import UsageError
     from perpixel.reports.evaluation import write_report
+    from perpixel.runs.run import Run
 
     try:
-        return write_report(evaluation, folder, title=run.resolve().name)
+        return write_report(evaluation, folder, run.resolve().name, Run.open(run).metrics())
     except OSError as error:
         raise UsageError(f"--report: cannot write into {folder} ({error.strerror}). Use another.") from None
 

@@ -86,8 +86,8 @@ def _train(data: list[Path], out: Path, wishes: "Wishes", console: "Console") ->
 
     with Counter("Reading the training images once") as counter:
         prepared = prepare_run(data, out, wishes, counter)
-    _introduce(prepared, out, console)
-    return carry_out(prepared, _listener(prepared, console))
+    introduce(prepared, out, console)
+    return carry_out(prepared, listener(prepared, console))
 
 
 def _resume(path: Path, console: "Console") -> "Outcome":
@@ -96,10 +96,11 @@ def _resume(path: Path, console: "Console") -> "Outcome":
     prepared = prepare_resume(path)
     for remark in prepared.remarks:
         console.print(f"Note: {remark}", highlight=False)
-    return carry_out(prepared, _listener(prepared, console))
+    return carry_out(prepared, listener(prepared, console))
 
 
-def _introduce(prepared: "Prepared", out: Path, console: "Console") -> None:
+def introduce(prepared: "Prepared", out: Path, console: "Console") -> None:
+    """Say what will be trained on what."""
     job, recipe = prepared.job, prepared.job.recipe
     parameters = sum(p.numel() for p in prepared.network.parameters())
     pairs = ", ".join(f"{len(job.dataset.pairs(split))} {split}" for split in job.dataset.splits)
@@ -114,7 +115,8 @@ def _introduce(prepared: "Prepared", out: Path, console: "Console") -> None:
         console.print(f"Note: {remark}", highlight=False, soft_wrap=True)
 
 
-def _listener(prepared: "Prepared", console: "Console") -> "Listener":
+def listener(prepared: "Prepared", console: "Console") -> "Listener":
+    """Return what shows and records a training: the terminal, the run's record, TensorBoard."""
     from perpixel.cli.progress import TrainingProgress
     from perpixel.runs.start import remember_plan
     from perpixel.training.fit import Job, Listener, State

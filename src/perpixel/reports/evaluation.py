@@ -14,7 +14,7 @@ Letters: K classes, H W pixels.
 
 import base64
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from PIL import Image
 from perpixel import __version__
 from perpixel.data.palette import displayable, overlay
 from perpixel.metrics.scores import DEFINITIONS
+from perpixel.reports.curves import curves
 from perpixel.runs.evaluate import Evaluation, Example
 from perpixel.training.files import write_atomically
 
@@ -58,11 +59,23 @@ td.number { text-align: right; } .swatch { display: inline-block; width: .9em; h
 """
 
 
-def write_report(evaluation: Evaluation, folder: Path | str, title: str = "evaluation") -> Path:
-    """Write the page into a folder, which is made where it is missing; return the page's path."""
+def write_report(
+    evaluation: Evaluation,
+    folder: Path | str,
+    title: str = "evaluation",
+    metrics: Sequence[Mapping[str, object]] = (),
+) -> Path:
+    """Write the page into a folder, which is made where it is missing; return the page's path.
+
+    Args:
+        evaluation: What was measured.
+        folder: Gets `index.html`.
+        title: Stands at its head.
+        metrics: The rows of the run's `metrics.csv`, drawn as curves.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    text = render(evaluation, title)
+    text = render(evaluation, title, metrics)
 
     def write(beside: Path) -> None:
         beside.write_text(text, encoding="utf-8")
@@ -71,10 +84,12 @@ def write_report(evaluation: Evaluation, folder: Path | str, title: str = "evalu
     return folder / PAGE
 
 
-def render(evaluation: Evaluation, title: str = "evaluation") -> str:
+def render(
+    evaluation: Evaluation, title: str = "evaluation", metrics: Sequence[Mapping[str, object]] = ()
+) -> str:
     """Return the page's HTML; pictures are inside it."""
     heading = f"{title}: {evaluation.data}, {evaluation.split}"
-    body = "\n".join(_sections(evaluation, heading))
+    body = "\n".join(_sections(evaluation, heading, metrics))
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width">\n'
@@ -82,13 +97,15 @@ def render(evaluation: Evaluation, title: str = "evaluation") -> str:
     )
 
 
-def _sections(evaluation: Evaluation, heading: str) -> Iterator[str]:
+def _sections(evaluation: Evaluation, heading: str, metrics: Sequence[Mapping[str, object]]) -> Iterator[str]:
     yield f"<h1>{escape(heading)}</h1>"
     yield f'<p class="faint">{evaluation.count} images; {escape(_options(evaluation))}; perpixel {__version__}</p>'
     yield from (f'<p class="warning">{escape(warning)}.</p>' for warning in evaluation.warnings)
     yield _scores(evaluation)
     yield "<h2>Classes</h2>" + _classes(evaluation)
     yield "<h2>Confusion</h2>" + _confusion(evaluation)
+    if metrics:
+        yield "<h2>Training</h2>" + curves(metrics)
     for name, examples in (("Worst images", evaluation.worst), ("Best images", evaluation.best)):
         if examples:
             yield f"<h2>{name}</h2>" + "".join(_example(example, evaluation) for example in examples)

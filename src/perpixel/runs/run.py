@@ -10,6 +10,7 @@
 It can be moved or sent: the one absolute path in it, `data`, serves only to find the training data again.
 """
 
+import csv
 import os
 import platform
 import sys
@@ -127,6 +128,14 @@ class Run:
     def data(self) -> tuple[Path, ...]:
         """Where the training data was."""
         return tuple(Path(path) for path in self.record.data)
+
+    def metrics(self) -> list[dict[str, str]]:
+        """Return the rows of `metrics.csv`, one a validation; none before the first."""
+        try:
+            with (self.path / files.METRICS).open(newline="") as file:
+                return list(csv.DictReader(file))
+        except OSError:
+            return []
 
     def open_data(self, *elsewhere: Path | str) -> Dataset:
         """Open the data this run was trained on, or other data of the same classes.

@@ -19,7 +19,7 @@ from perpixel.models.catalog import find
 from perpixel.recipes.choose import choose_recipe
 from perpixel.recipes.everyday import DataFacts
 from perpixel.recipes.segnet import CAMVID_CLASSES, CAMVID_MEDIAN_FREQUENCY
-from perpixel.runs.run import DATASET, Record, Run, build_network, command_line, versions, write_record
+from perpixel.runs.run import DATASET, RECORD, Record, Run, build_network, command_line, versions, write_record
 from perpixel.runs.statistics import with_statistics
 from perpixel.training import files
 from perpixel.training.fit import Job, Listener, Outcome, fit
@@ -243,13 +243,18 @@ def _initial_weights(wishes: Wishes, recipe: Recipe) -> tuple[str, tuple[str, ..
 
 
 def _require_empty(out: Path) -> None:
-    if out.is_dir() and any(out.iterdir()):
-        raise UsageError(
-            f"--out: {out} is not empty. Go on with what is there (`perpixel train --resume {out}`), or name "
-            "another directory."
-        )
+    """Refuse a directory that holds anything but what a run leaves that died before it began."""
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out: {out} is a file. Name a directory.")
+    leftover = (path.name for path in out.iterdir()) if out.is_dir() else ()
+    if all(name == DATASET or name.startswith(".") for name in leftover):
+        return
+    if (out / RECORD).exists():
+        raise UsageError(
+            f"--out: {out} already holds a run. Go on with it (`perpixel train --resume {out}`), or name another "
+            "directory."
+        )
+    raise UsageError(f"--out: {out} is not empty. Name a new directory.")
 
 
 def _require_splits(dataset: Dataset) -> None:

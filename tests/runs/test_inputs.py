@@ -1,0 +1,89 @@
+"""Every image gets a name of its own, and stays inside the output folder."""
+
+import os
+from pathlib import Path
+
+import pytest
+from tests.labelled import write_images
+
+from perpixel.errors import UsageError
+from perpixel.runs.inputs import find_inputs
+
+
+def names(words: list[str], out: Path) -> dict[str, str]:
+    return {item.name: item.source.name for item in find_inputs(words, out)[0]}
+
+
+def test_a_folder_gives_the_images_in_it_and_below(tmp_path: Path) -> None:
+    write_images(tmp_path / "in", "a.png", "sub/b.jpg", ".hidden/c.png")
+    (tmp_path / "in/notes.txt").write_text("no image")
+    assert names([str(tmp_path / "in")], tmp_path / "out") == {"a": "a.png", "sub/b": "b.jpg"}
+
+
+def test_a_pattern_gives_what_it_matches_below_its_fixed_part(tmp_path: Path) -> None:
+    write_images(tmp_path / "in", "a.png", "b.jpg", "sub/c.png")
+    assert names([str(tmp_path / "in/*.png")], tmp_path / "out") == {"a": "a.png"}
+    assert names([str(tmp_path / "in/**/*.png")], tmp_path / "out") == {"a": "a.png", "sub/c": "c.png"}
+
+
+def test_a_file_named_like_a_pattern_is_a_file(tmp_path: Path) -> None:
+    write_images(tmp_path, "photo[1].png")
+    assert names([str(tmp_path / "photo[1].png")], tmp_path / "out") == {"photo[1]": "photo[1].png"}
+
+
+def test_files_of_one_stem_keep_their_suffixes(tmp_path: Path) -> None:
+    write_images(tmp_path / "in", "x.png", "x.jpg", "y.png")
+    found = names([str(tmp_path / "in")], tmp_path / "out")
+    assert found == {"x.jpg": "x.jpg", "x.png": "x.png", "y": "y.png"}
+
+
+def test_names_that_differ_only_in_case_are_told_apart(tmp_path: Path) -> None:
+    write_images(tmp_path / "in", "x.png", "X.jpg")
+    found = names([str(tmp_path / "in")], tmp_path / "out")
+    assert len({name.casefold() for name in found}) == 2
+
+
+def test_files_of_one_stem_from_two_folders_keep_their_folders(tmp_path: Path) -> None:
+    write_images(tmp_path, "one/x.png", "two/x.png", "two/y.png")
+    found = names([str(tmp_path / "one"), str(tmp_path / "two")], tmp_path / "out")
+    assert found == {"one/x": "x.png", "two/x": "x.png", "y": "y.png"}
+
+
+def test_an_image_named_like_an_overlay_keeps_its_suffix(tmp_path: Path) -> None:
+    write_images(tmp_path / "in", "a.png", "a.overlay.png")
+    assert set(names([str(tmp_path / "in")], tmp_path / "out")) == {"a", "a.overlay.png"}
+
+
+def test_a_file_given_twice_is_one_input(tmp_path: Path) -> None:
+    write_images(tmp_path / "in", "a.png")
+    assert len(find_inputs([str(tmp_path / "in"), str(tmp_path / "in/a.png")], tmp_path)[0]) == 1
+
+
+def test_earlier_predictions_below_the_input_folder_are_no_inputs(tmp_path: Path) -> None:
+    write_images(tmp_path, "a.png", "out/a.png")
+    assert names([str(tmp_path)], tmp_path / "out") == {"a": "a.png"}
+
+
+def test_the_output_folder_must_not_be_the_input_folder(tmp_path: Path) -> None:
+    write_images(tmp_path, "a.png")
+    with pytest.raises(UsageError, match="another folder"):
+        find_inputs([str(tmp_path)], tmp_path)
+
+
+def test_names_never_climb_out_of_the_output_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_images(tmp_path, "a.png", "deep/er/b.png")
+    monkeypatch.chdir(tmp_path / "deep/er")
+    found = find_inputs(["../../a.png", "b.png", os.path.join("..", "er")], tmp_path / "out")[0]
+    assert {item.name for item in found} == {"a", "b"}
+
+
+def test_a_missing_input_is_named_and_the_others_are_found(tmp_path: Path) -> None:
+    write_images(tmp_path, "a.png")
+    found, failures = find_inputs([str(tmp_path / "a.png"), str(tmp_path / "no.png")], tmp_path / "out")
+    assert len(found) == 1
+    assert "no.png" in failures[0].source
+
+
+def test_no_image_at_all_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="expected images, found none"):
+        find_inputs([str(tmp_path / "*.png")], tmp_path / "out")
