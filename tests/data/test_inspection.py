@@ -314,6 +314,14 @@ def test_without_one_usable_pair_everything_that_is_wrong_is_said(data: Path) ->
         found.spec  # noqa: B018
 
 
+@pytest.mark.parametrize(("split", "outcome"), [("train", "fatal"), ("val", "notice")])
+def test_a_split_without_a_usable_pair_is_named(data: Path, split: str, outcome: str) -> None:
+    for path in data.glob(f"masks/{split}/*.png"):
+        path.write_bytes(b"")
+    problem = next(problem for problem in inspect(data).problems if problem.kind == "no pairs")
+    assert (problem.message, problem.outcome) == (f"not one pair of {split} can be used", outcome)
+
+
 def test_processes_find_what_one_finds(data: Path) -> None:
     for number in range(10, 60):
         photo(number).save(data / f"images/train/{number}.png")

@@ -1,6 +1,7 @@
 """`perpixel inspect`: what is in a folder, what is wrong with it, and how that is mended."""
 
 import json as json_format
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -76,7 +77,8 @@ def _scan(data: list[Path], workers: int | None) -> "Inspection":
 def _draw(found: "Inspection", sheet: Path | None) -> None:
     from perpixel.reports.contact_sheet import save_contact_sheet
 
-    path = sheet or Path.cwd() / f"inspect-{found.spec.name}.png"
+    name = re.sub(r"[^\w.-]+", "-", found.spec.name)
+    path = sheet or Path.cwd() / f"inspect-{name}.png"
     try:
         save_contact_sheet(found, path)
     except OSError as error:

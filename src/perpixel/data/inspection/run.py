@@ -15,7 +15,7 @@ from perpixel.data.inspection.histogram import Held, Histogram
 from perpixel.data.inspection.ids import judge_ids
 from perpixel.data.inspection.names import find_class_list
 from perpixel.data.inspection.pool import count_workers, map_in_processes
-from perpixel.data.inspection.problems import Findings
+from perpixel.data.inspection.problems import Findings, Outcome
 from perpixel.data.inspection.report import ClassShare, Inspection
 from perpixel.data.inspection.scan import Job, failed_pair, scan_pair
 from perpixel.data.inspection.summary import Summary
@@ -121,12 +121,15 @@ class _Judgement:
         return self._report(draft, shares)
 
     def _has_pairs(self) -> bool:
-        splits = {self.summary.pairs[index].split for index in self.checks.used()}
-        if splits:
-            return True
+        """Whether there is anything to look at; without training pairs there is nothing to train on."""
+        left = {self.summary.pairs[index].split for index in self.checks.used()}
         fix = "Mend what is listed here, then inspect again."
-        self.findings.add("no pairs", (), "not one pair can be used", fix, "fatal")
-        return False
+        if not left:
+            self.findings.add("no pairs", (), "not one pair can be used", fix, "fatal")
+        for split in self.summary.splits - left if left else ():
+            outcome: Outcome = "fatal" if split == "train" else "notice"
+            self.findings.add("no pairs", (), f"not one pair of {split} can be used", fix, outcome)
+        return bool(left)
 
     def _propose(self) -> DatasetSpec:
         """Judge what the stored values mean."""

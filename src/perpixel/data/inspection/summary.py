@@ -89,6 +89,11 @@ class Summary:
         self.palette: dict[int, Color] = {}
         self.paletted = 0
 
+    @property
+    def splits(self) -> set[str]:
+        """The splits that have pairs."""
+        return {pair.split for pair in self.pairs}
+
     def add(self, index: int, facts: PairFacts) -> None:
         """Take in the facts of pair number `index`."""
         image, mask, split = facts.image, facts.mask, self.pairs[index].split
