@@ -73,13 +73,14 @@ def segmenter(layer: nn.Module | None = None) -> Segmenter:
 
 
 def write_run(root: Path, data: Path) -> Path:
-    """Write a run directory; its network must be given by replacing `perpixel.runs.load.build`."""
+    """Write a run directory; its network must be given by replacing `perpixel.runs.load.build_network`."""
     root.mkdir(parents=True)
     spec().save(root / DATASET)
     save_model(root / MODEL, network().state_dict(), {})
     record = Record(
         perpixel="0", torch="0", python="0", command="", seed=0, device="cpu", data=(str(data),), fingerprint="",
-        num_classes=3, in_channels=3, initial_weights="none", class_weights=None, recipe=Recipe(model="levels"),
+        num_classes=3, in_channels=3, initial_weights="none", class_weights=(1.0, 1.0, 1.0),
+        recipe=Recipe(model="levels"),
         normalization=Normalization(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)),
     )  # fmt: skip
     write_record(root, record)

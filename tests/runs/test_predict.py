@@ -31,7 +31,8 @@ def test_a_prediction_is_a_one_byte_palette_png_of_the_images_size(tmp_path: Pat
 
 def test_overlay_and_probabilities_are_written_when_asked_for(tmp_path: Path) -> None:
     predict(write_images(tmp_path / "in", "s/a.png"), tmp_path / "out", Wanted(overlay=True, probabilities=True))
-    assert Image.open(tmp_path / "out/s/a.overlay.png").mode == "RGB"
+    with Image.open(tmp_path / "out/s/a.overlay.png") as picture:
+        assert picture.mode == "RGB"
     stored = np.load(tmp_path / "out/s/a.npz")["probabilities"]
     assert stored.dtype == np.float16
     assert stored.shape == (3, 12, 16)

@@ -1,0 +1,59 @@
+"""`perpixel evaluate`."""
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from tests.labelled import network, write_data, write_run
+from typer.testing import CliRunner
+
+from perpixel.cli.evaluate import evaluate_command
+from perpixel.runs import load
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch) -> typer.Typer:
+    monkeypatch.setattr(load, "build_network", lambda _: network())
+    app = typer.Typer()
+    app.command()(evaluate_command)
+    return app
+
+
+def test_the_table_shows_scores_the_baseline_and_every_class(app: typer.Typer, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", write_data(tmp_path / "data"))
+    result = CliRunner().invoke(app, [str(run)])
+    assert result.exit_code == 0, result.output
+    for said in ("mean IoU", "100.0 %", "always", "ignored pixels", "red", "green", "blue"):
+        assert said in result.stdout
+
+
+def test_json_goes_to_stdout_alone_or_to_a_file(app: typer.Typer, tmp_path: Path) -> None:
+    run = str(write_run(tmp_path / "run", write_data(tmp_path / "data")))
+    to_stdout = CliRunner().invoke(app, [run, "--json", "-"])
+    CliRunner().invoke(app, [run, "--json", str(tmp_path / "new/scores.json")])
+    document = json.loads(to_stdout.stdout)
+    assert document == json.loads((tmp_path / "new/scores.json").read_text())
+    assert document["mean_iou"] == 1.0
+
+
+def test_the_report_is_written_where_asked(app: typer.Typer, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", write_data(tmp_path / "data"))
+    result = CliRunner().invoke(app, [str(run), "--report", str(tmp_path / "page")])
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "page/index.html").is_file()
+
+
+def test_data_that_has_moved_can_be_named(app: typer.Typer, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", tmp_path / "gone")
+    result = CliRunner().invoke(app, [str(run), "--data", str(write_data(tmp_path / "here"))])
+    assert result.exit_code == 0, result.output
+
+
+def test_a_broken_pair_makes_the_code_1_and_much_ignored_is_warned_about(app: typer.Typer, tmp_path: Path) -> None:
+    data = write_data(tmp_path / "data", ignored_rows=6)
+    (data / "images/val/1.png").write_bytes(b"no image")
+    result = CliRunner().invoke(app, [str(write_run(tmp_path / "run", data))])
+    assert result.exit_code == 1
+    assert "50% of all pixels are ignored" in result.stderr
+    assert "val/1" in result.stderr

@@ -1,0 +1,60 @@
+"""`perpixel predict`."""
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from tests.labelled import network, write_data, write_images, write_run
+from typer.testing import CliRunner
+
+from perpixel.cli.predict import predict_command
+from perpixel.errors import UsageError
+from perpixel.runs import load
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch) -> typer.Typer:
+    monkeypatch.setattr(load, "build_network", lambda _: network())
+    app = typer.Typer()
+    app.command()(predict_command)
+    return app
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> str:
+    return str(write_run(tmp_path / "run", write_data(tmp_path / "data")))
+
+
+def test_a_folder_is_predicted_and_json_says_what_was_done(app: typer.Typer, run: str, tmp_path: Path) -> None:
+    folder, out = str(write_images(tmp_path / "in", "a.png", "b.jpg")), str(tmp_path / "out")
+    result = CliRunner().invoke(app, [run, folder, "--out", out, "--overlay", "--json"])
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert [entry["name"] for entry in document["done"]] == ["a", "b"]
+    assert "2 predicted, 0 already there, 0 failed" in result.stderr
+    assert (tmp_path / "out/b.overlay.png").is_file()
+
+
+def test_a_bad_file_makes_the_code_1_and_is_named(app: typer.Typer, run: str, tmp_path: Path) -> None:
+    folder = write_images(tmp_path / "in", "a.png")
+    (folder / "bad.jpg").write_text("not a photo")
+    result = CliRunner().invoke(app, [run, str(folder), "--out", str(tmp_path / "out")])
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert "bad.jpg" in result.stderr
+    assert (tmp_path / "out/a.png").is_file()
+
+
+def test_options_reach_the_prediction(app: typer.Typer, run: str, tmp_path: Path) -> None:
+    folder, out = str(write_images(tmp_path / "in", "a.png")), str(tmp_path / "out")
+    words = ["--scales", "0.5", "--scales", "1", "--fusion", "max", "--flip", "--tile", "8", "8", "--overlap", "2"]
+    result = CliRunner().invoke(app, [run, folder, "--out", out, *words, "--json"])
+    assert json.loads(result.stdout)["made_by"]["options"] == {
+        "scales": [0.5, 1.0], "fusion": "max", "flip": True, "tile": [8, 8], "overlap": 2,
+    }  # fmt: skip
+
+
+def test_an_option_that_cannot_be_used_is_refused(app: typer.Typer, run: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, [run, str(tmp_path), "--out", str(tmp_path / "out"), "--fusion", "median"])
+    assert isinstance(result.exception, UsageError)
