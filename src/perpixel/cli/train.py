@@ -119,6 +119,7 @@ def listener(prepared: "Prepared", console: "Console") -> "Listener":
     """Return what shows and records a training: the terminal, the run's record, TensorBoard."""
     from perpixel.cli.progress import TrainingProgress
     from perpixel.runs.start import remember_plan
+    from perpixel.training.distributed import process_rank
     from perpixel.training.fit import Job, Listener, State
     from perpixel.training.record import Listeners, TensorBoard
 
@@ -127,6 +128,8 @@ def listener(prepared: "Prepared", console: "Console") -> "Listener":
             remember_plan(job.run, prepared.record, facts["plan"])
 
     listeners: list[Listener] = [TrainingProgress(console), Remember()]
+    if process_rank() > 0:
+        return listeners[0]
     try:
         dataset = prepared.job.dataset
         listeners.append(TensorBoard(prepared.job.run, dataset.classes, dataset.palette))

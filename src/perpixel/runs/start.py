@@ -22,6 +22,7 @@ from perpixel.recipes.segnet import CAMVID_CLASSES, CAMVID_MEDIAN_FREQUENCY
 from perpixel.runs.run import DATASET, RECORD, Record, Run, build_network, command_line, versions, write_record
 from perpixel.runs.statistics import with_statistics
 from perpixel.training import files
+from perpixel.training.distributed import process_rank
 from perpixel.training.fit import Job, Listener, Outcome, fit
 from perpixel.training.machine import Plan, Precision, choose_device, keep_freed_memory
 from perpixel.training.recipe import Budget, Recipe, with_settings
@@ -92,7 +93,9 @@ def prepare_run(
 ) -> Prepared:
     """Decide everything and write the run's record; nothing is trained yet."""
     find(wishes.model)
-    _require_empty(out)
+    leads = process_rank() == 0
+    if leads:
+        _require_empty(out)
     dataset = open_dataset(*data)
     _require_splits(dataset)
     device = choose_device(wishes.device)
@@ -111,9 +114,10 @@ def prepare_run(
     network = _fresh_network(record)
     if source != "none":
         remarks += (load_initial_weights(network, source),)
-    out.mkdir(parents=True, exist_ok=True)
-    spec.save(out / DATASET)
-    write_record(out, record)
+    if leads:
+        out.mkdir(parents=True, exist_ok=True)
+        spec.save(out / DATASET)
+        write_record(out, record)
     return Prepared(network, _job(record, dataset, out, device), record, remarks)
 
 

@@ -27,6 +27,11 @@ class World:
         return self.rank == 0
 
 
+def process_rank() -> int:
+    """Return this process's number, as `torchrun` says; 0 alone."""
+    return int(os.environ.get("RANK", "0"))
+
+
 def join_world(device: torch.device) -> World:
     """Join the processes that `torchrun` started; a process on its own is the whole world."""
     if "RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", "1")) == 1:
@@ -50,7 +55,7 @@ def share_model(model: nn.Module, world: World, device: torch.device) -> nn.Modu
     if world.size == 1:
         return model
     if device.type == "cuda":
-        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
     return DistributedDataParallel(model, device_ids=[device.index] if device.index is not None else None)
 
 

@@ -111,7 +111,7 @@ def _time_step(
         start = time.perf_counter()
         with plan.autocast(image.device):
             logits = trial(image)
-        loss(logits).backward()
+        loss(logits).backward()  # type: ignore[no-untyped-call]
         trial.zero_grad()
         if image.device.type == "cuda":
             torch.cuda.synchronize()

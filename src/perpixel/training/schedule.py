@@ -27,7 +27,8 @@ def rate_factor(schedule: Schedule, progress: float, iteration: int) -> float:
         case Step():
             return float(schedule.factor ** (iteration // schedule.every))
         case Poly():
-            return _warm(progress, schedule.warmup) * (1.0 - progress) ** schedule.power
+            falling: float = (1.0 - progress) ** schedule.power
+            return _warm(progress, schedule.warmup) * falling
         case OneCycle():
             return _one_cycle(schedule, progress)
 
