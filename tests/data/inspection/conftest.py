@@ -11,7 +11,7 @@ from perpixel.data.inspection.verdict import Evidence
 
 
 def _evidence_of(masks: list[np.ndarray], **about: Any) -> Evidence:
-    counts = [count_values(mask) for mask in masks]
+    counts = [count_values(mask, lossy=about.get("lossy", False)) for mask in masks]
     names = tuple(f"{index:04d}.png" for index in range(len(masks)))
     return Evidence(add_all(counts), names, tuple(Held.of(count) for count in counts), **about)
 

@@ -16,6 +16,7 @@ from perpixel.data.inspection.verdict import MAX_CLASSES, Evidence, Verdict, num
 FEW = 48  # colours; more than this are not all classes
 NOISE = 40  # how far, in levels, JPEG throws a colour off
 LARGEST_TOLERANCE = 48
+PAINTED = (0, 64, 128, 192, 255)
 PHOTO = 0.5  # at least this share of a mask's pixels lies near a class
 
 
@@ -60,32 +61,42 @@ def _choose(
 
 def _is_coded(total: Histogram, coding: Coding) -> bool:
     """Whether nearly all pixels have this coding's own colours, and at least a third of those occur."""
-    known = {_pack(color) for color in (*coding.colors, coding.void_color)}
-    held = np.isin(total.values, list(known))
-    occurring = int((np.isin(total.values, [_pack(color) for color in coding.colors])).sum())
-    return occurring >= max(4, len(coding.colors) // 3) and total.pixels[held].sum() >= 0.95 * total.total
+    which = nearest_color(total.values, (*coding.colors, coding.void_color), 0)
+    occurring = len(set(which.tolist()) - {-1, len(coding.colors)})
+    return occurring >= max(4, len(coding.colors) // 3) and total.pixels[which >= 0].sum() >= 0.95 * total.total
 
 
 def find_class_colors(total: Histogram, lossy: bool) -> tuple[Color, ...]:
     """Return the colours that cover areas, in the order of their levels (black first)."""
-    exact = len(total.values) <= FEW and not lossy
-    chosen = total.values[~_is_edge_mixture(total)] if exact else _peaks(total)
-    return tuple(unpack_color(int(value)) for value in sorted(chosen.tolist()))
+    if len(total.values) <= FEW and not lossy:
+        return tuple(unpack_color(int(value)) for value in total.values[~_is_edge_mixture(total)])
+    peaks = [unpack_color(value) for value in _peaks(total)]
+    return tuple(sorted({_snap(color) for color in peaks} if lossy else peaks))
 
 
-def _peaks(total: Histogram) -> NDArray[np.int64]:
-    """Return colours with an interior, commonest first, each farther than noise from those before it."""
-    ratio = total.interior / np.maximum(total.pixels, 1)
-    solid = np.flatnonzero((ratio >= 0.1) & (total.interior >= max(9, 1e-5 * total.total)))
-    order = solid[np.argsort(-total.interior[solid], kind="stable")]
-    colors = _unpack(total.values[order])
+def _peaks(total: Histogram) -> list[int]:
+    """Return the commonest colour of each cluster that is mostly interior, as areas are and edges are not."""
+    colors = _unpack(total.values)
+    free = np.ones(len(colors), np.bool_)
+    left = total.interior.copy()
     peaks: list[int] = []
-    for at in range(len(order)):
-        if not peaks or np.abs(colors[peaks] - colors[at]).max(axis=1).min() > NOISE:
-            peaks.append(at)
-        if len(peaks) > MAX_CLASSES:
+    while left.max(initial=0) > 0 and len(peaks) <= MAX_CLASSES:
+        centre = int(left.argmax())
+        near = np.abs(colors - colors[centre]).max(axis=1) <= NOISE
+        inside = int(total.interior[near & free].sum())
+        if inside < max(9, 1e-5 * total.total):
             break
-    return total.values[order[peaks]]
+        if inside >= 0.25 * total.pixels[near & free].sum():
+            peaks.append(int(total.values[centre]))
+        free[near], left[near] = False, 0
+    return peaks
+
+
+def _snap(color: Color) -> Color:
+    """Return the levels that people paint with, where JPEG left them a little off."""
+    near = [min(PAINTED, key=lambda level, at=channel: abs(level - at)) for channel in color]  # type: ignore[misc]
+    red, green, blue = (n if abs(n - c) <= 4 else c for n, c in zip(near, color, strict=True))
+    return red, green, blue
 
 
 def _is_edge_mixture(total: Histogram) -> NDArray[np.bool_]:
@@ -111,13 +122,17 @@ def _lies_between(color: NDArray[np.int64], ends: NDArray[np.int64]) -> bool:
 
 
 def _tolerance(classes: tuple[Color, ...]) -> int:
-    """Return half the least distance between two classes, and no more than noise and edges need."""
+    """Return half the least distance between two classes; with three and more, what noise needs at most.
+
+    A mixture of two classes can be the colour of a third, never of a class when there are but two.
+    """
     if len(classes) < 2:
         return LARGEST_TOLERANCE
     colors = np.array(classes, np.int64)
     distance = np.linalg.norm(colors[:, None] - colors[None], axis=2)
     np.fill_diagonal(distance, np.inf)
-    return int(min(LARGEST_TOLERANCE, max(0, distance.min() // 2 - 1)))
+    half = int(distance.min() / 2)
+    return half if len(classes) == 2 else min(LARGEST_TOLERANCE, max(0, half - 1))
 
 
 def _share_near(total: Histogram, classes: tuple[Color, ...], tolerance: int) -> float:

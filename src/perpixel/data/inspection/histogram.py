@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_VALUES_HELD = 64
+MANY_COLORS = 256  # in one mask; more than any set of classes
+ALIKE = 24  # levels that JPEG moves a value inside an area
 MAX_VALUES_PER_MASK = 1 << 14
 MAX_VALUES = 1 << 18
 GREY = 0x010101  # times a grey value is that grey as a packed colour
@@ -99,12 +101,20 @@ class Held:
         return Held(self.values * np.int32(GREY), self.pixels, self.rest)
 
 
-def count_values(stored: NDArray[np.integer]) -> Histogram:
-    """Count the values of one mask: ids of shape (H, W), or colours of shape (H, W, 3)."""
+def count_values(stored: NDArray[np.integer], *, lossy: bool = False) -> Histogram:
+    """Count the values of one mask: ids of shape (H, W), or colours of shape (H, W, 3).
+
+    Args:
+        stored: The mask's values.
+        lossy: Whether compression has blurred them. Then, and where there are very many colours, values of a
+            3×3 count as the same if they are alike.
+    """
     flat = pack_colors(stored) if stored.ndim == 3 else stored
     values, pixels = _count_runs(flat)
+    blurred = lossy or (stored.ndim == 3 and len(values) > MANY_COLORS)
+    inside = _is_smooth(stored) if blurred else _is_interior(flat)
     interior = np.zeros_like(pixels)
-    middle, amount = _count_runs(flat[1:-1, 1:-1][_is_interior(flat)].reshape(1, -1))
+    middle, amount = _count_runs(flat[1:-1, 1:-1][inside].reshape(1, -1))
     interior[np.searchsorted(values, middle)] = amount
     counted = Histogram(values, pixels, np.ones_like(pixels), interior)
     return counted.largest(MAX_VALUES_PER_MASK)
@@ -153,3 +163,15 @@ def _is_interior(flat: NDArray[np.integer]) -> NDArray[np.bool_]:
     column = (middle == flat[:-2, 1:-1]) & (middle == flat[2:, 1:-1])
     constant: NDArray[np.bool_] = row[:-2] & row[1:-1] & row[2:] & column
     return constant
+
+
+def _is_smooth(stored: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Return, for all but the border, whether no channel differs much within a pixel's 3×3."""
+    rows = [stored[start : stored.shape[0] - 2 + start] for start in range(3)]
+    high, low = np.maximum.reduce(rows), np.minimum.reduce(rows)
+    columns = slice(0, -2), slice(1, -1), slice(2, None)
+    high = np.maximum.reduce([high[:, part] for part in columns])
+    low = np.minimum.reduce([low[:, part] for part in columns])
+    smooth = (high - low) <= ALIKE
+    alike: NDArray[np.bool_] = smooth.all(axis=2) if smooth.ndim == 3 else smooth
+    return alike

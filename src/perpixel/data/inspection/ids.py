@@ -82,12 +82,13 @@ def _noisy_levels(evidence: Evidence, findings: Findings) -> Verdict | None:
     """Judge a few levels with noise around or mixtures between them: JPEG, or smoothed edges."""
     levels = find_levels(evidence.total, evidence.lossy)
     if not 2 <= len(levels) <= 16 or len(evidence.total.values) < len(levels) + 3:
-        _refuse_jpeg_of_ids(evidence, findings)
-        return None
-    tolerance = min(48, int(np.diff(levels).min()) // 2 - 1)
+        return _refuse_jpeg_of_ids(evidence, findings)
+    half = int(np.diff(levels).min()) // 2
+    tolerance = half if len(levels) == 2 else min(48, half - 1)  # of two, all mixtures belong to the nearer
     cause = "JPEG has blurred them" if evidence.lossy else "their edges are smoothed"
     message = f"{len(evidence.total.values)} values lie around {say(levels)}: {cause}"
-    fix = f"Values within {tolerance} of a level are read as it; the rest, on edges, is ignored."
+    rest = "." if len(levels) == 2 else "; the rest, on edges, is ignored."
+    fix = f"Values within {tolerance} of a level are read as it{rest}"
     findings.add("jpeg mask" if evidence.lossy else "smooth edges", evidence.masks, message, fix, "mended")
     note = f"the masks store {len(levels)} levels, {say(levels)}, and noise around them"
     names = _names_for(levels, evidence.listed)
@@ -97,26 +98,48 @@ def _noisy_levels(evidence: Evidence, findings: Findings) -> Verdict | None:
 
 def find_levels(total: Histogram, lossy: bool) -> list[int]:
     """Return the levels that cover areas, if all other values are noise near or mixtures between them."""
-    ratio = total.interior / np.maximum(total.pixels, 1)
-    order = np.argsort(-total.pixels, kind="stable")
-    levels: list[int] = []
-    for at in order[ratio[order] >= 0.1]:
-        value = int(total.values[at])
-        if not lossy or all(abs(value - level) >= LEVELS_APART for level in levels):
-            levels.append(value)
-    levels.sort()
-    chosen = np.isin(total.values, levels)
+    levels = sorted(_blurred_levels(total) if lossy else _exact_levels(total))
     apart = len(levels) < 2 or int(np.diff(levels).min()) >= LEVELS_APART
-    covered = total.pixels[chosen].sum() >= 0.8 * total.total
-    clean = total.interior[~chosen].sum() <= 0.05 * total.interior.sum()
-    return levels if apart and covered and clean else []
+    return levels if apart else []
 
 
-def _refuse_jpeg_of_ids(evidence: Evidence, findings: Findings) -> None:
+def _exact_levels(total: Histogram) -> list[int]:
+    """Return values that are mostly interior, if next to nothing else is."""
+    solid = total.interior >= 0.1 * total.pixels
+    covered = total.pixels[solid].sum() >= 0.8 * total.total
+    clean = total.interior[~solid].sum() <= 0.05 * total.interior.sum()
+    return [int(value) for value in total.values[solid]] if covered and clean else []
+
+
+def _blurred_levels(total: Histogram) -> list[int]:
+    """Return the middle of each cluster of alike values that is mostly interior and mostly its middle."""
+    left, covered = total.interior.copy(), 0
+    levels: list[int] = []
+    while left.max(initial=0) > 0:
+        centre = int(total.values[left.argmax()])
+        distance = np.abs(total.values - centre)
+        near, middle = (distance < LEVELS_APART) & (left > 0), distance <= 4
+        inside, pixels = int(left[near].sum()), int(total.pixels[near].sum())
+        if inside < max(9, 1e-4 * total.total):
+            break
+        ringing = any(abs(centre - level) < 2 * LEVELS_APART and inside < 0.01 * total.total for level in levels)
+        if inside >= 0.25 * pixels and not ringing:
+            if left[near & middle].sum() < 0.6 * inside:
+                return []  # several ids, too close for JPEG to keep them apart
+            levels.append(centre)
+            covered += pixels
+        left[near] = 0
+    return levels if covered >= 0.8 * total.total else []
+
+
+def _refuse_jpeg_of_ids(evidence: Evidence, findings: Findings) -> Verdict | None:
     ids = _ids(evidence)
-    if evidence.lossy and len(ids) > 2:
-        message = f"JPEG masks hold {say(ids)}, closer together than the noise that JPEG adds"
-        findings.add("jpeg mask", evidence.masks, message, "Save the masks as PNG from their source.", "fatal")
+    if not evidence.lossy or len(ids) <= 2:
+        return None
+    message = f"JPEG masks hold {say(ids)}, closer together than the noise that JPEG adds"
+    findings.add("jpeg mask", evidence.masks, message, "Save the masks as PNG from their source.", "fatal")
+    kept = ids[:MAX_CLASSES]
+    return Verdict("index", number_names(len(kept)), tuple((value,) for value in kept), ids[MAX_CLASSES:])
 
 
 def _names_for(ids: list[int] | tuple[int, ...], listed: ClassList | None) -> tuple[str, ...]:

@@ -142,14 +142,15 @@ def scan_mask(path: Path) -> MaskFacts:
     form, alpha, palette = _header(path)
     grey = stored.ndim == 3 and _is_grey(stored)
     stored = stored[..., 0] if grey else stored[..., :3] if stored.ndim == 3 else stored
-    counts = count_values(stored.view(np.uint8) if stored.dtype == np.bool_ else stored)
+    lossy = form == "JPEG"
+    counts = count_values(stored.view(np.uint8) if stored.dtype == np.bool_ else stored, lossy=lossy)
     return MaskFacts(
         size=(stored.shape[0], stored.shape[1]),
         colors=stored.ndim == 3,
         grey=grey,
         bits=8 if stored.ndim == 3 or int(counts.values[-1]) < 256 else 16,
         alpha=alpha,
-        lossy=form == "JPEG",
+        lossy=lossy,
         palette={int(v): palette[v] for v in counts.values if v in palette},
         counts=counts,
     )
