@@ -97,7 +97,7 @@ def _poles(canvas: Canvas, camera: Camera, street: Street, light: Light, rng: np
     for side, kerb, _ in _sides(street):
         if rng.random() < 0.75:
             gap, z = rng.uniform(10, 16), rng.uniform(4, 11)
-            while z < 34:
+            while z < 28:
                 things.append((z, _later(paint_lamp, canvas, camera, light, kerb + 0.45 * side, z, side)))
                 z += gap
         for _ in range(int(rng.integers(0, 3))):
@@ -117,7 +117,7 @@ def _cars(canvas: Canvas, camera: Camera, street: Street, light: Light, rng: np.
     wide = street.right - street.left > 7.6
     for x, chance, ahead in lanes if wide else lanes[:2]:
         z = rng.uniform(5, 14)
-        while z < 45:
+        while z < 38:
             if rng.random() < chance:
                 things.append((z, _later(paint_car, canvas, camera, light, x, z, ahead, rng)))
             z += rng.uniform(5.6, 11)
@@ -127,13 +127,13 @@ def _cars(canvas: Canvas, camera: Camera, street: Street, light: Light, rng: np.
 def _people(canvas: Canvas, camera: Camera, street: Street, light: Light, rng: np.random.Generator) -> list[Thing]:
     things: list[Thing] = []
     for side, kerb, wall in _sides(street):
-        for _ in range(int(rng.integers(1, 6))):
-            x, z = kerb + (wall - kerb) * rng.uniform(0.15, 0.85), float(rng.uniform(3.5, 13))
+        for _ in range(int(rng.integers(1, 5))):
+            x, z = kerb + (wall - kerb) * rng.uniform(0.15, 0.85), float(rng.uniform(3.5, 10))
             for mate in range(1 + int(rng.random() < 0.3)):
                 place = x - 0.55 * side * mate
                 things.append((z + 0.1 * mate, _later(paint_pedestrian, canvas, camera, light, place, z, rng)))
     if rng.random() < 0.45:
-        x, z = rng.uniform(street.left + 1, street.right - 1), rng.uniform(5, 13)
+        x, z = rng.uniform(street.left + 1, street.right - 1), rng.uniform(4.5, 10)
         things.append((z, _later(paint_pedestrian, canvas, camera, light, x, z, rng)))
     return things
 

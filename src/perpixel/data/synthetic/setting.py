@@ -91,7 +91,7 @@ HOURS: tuple[tuple[Color, Color, Tint, float, float], ...] = (
     ((96, 150, 214), (214, 226, 232), (1.00, 1.00, 0.98), 0.6, 0.0),  # forenoon
     ((150, 160, 172), (206, 210, 212), (0.84, 0.87, 0.92), 0.0, 0.05),  # overcast
     ((92, 118, 178), (250, 204, 150), (1.10, 0.92, 0.74), 0.8, 0.1),  # evening sun
-    ((46, 58, 108), (214, 140, 120), (0.62, 0.58, 0.68), 0.15, 0.5),  # dusk
+    ((46, 58, 108), (214, 140, 120), (0.72, 0.68, 0.78), 0.15, 0.5),  # dusk
     ((176, 184, 190), (214, 216, 216), (0.92, 0.94, 0.96), 0.0, 0.05),  # mist
 )
 
@@ -120,7 +120,7 @@ def draw_light(rng: np.random.Generator) -> Light:
         ambient=(red, green, blue),
         sun=sun * rng.uniform(0.8, 1.0),
         side=1 if rng.random() < 0.5 else -1,
-        sight=float(rng.uniform(35, 60) if which == 5 else rng.uniform(120, 400)),
+        sight=float(rng.uniform(50, 90) if which == 5 else rng.uniform(120, 400)),
         clouds=float(rng.uniform(0.1, 0.8)) if sun else 0.9,
         lamps=lamps,
     )

@@ -52,7 +52,7 @@ def photograph(colors: Colors, rng: np.random.Generator) -> NDArray[np.uint8]:
     dimmed = colors * (1 - rng.uniform(0.03, 0.12) * (rows + columns))[..., None]
     soft = Image.fromarray(dimmed.clip(0, 255).astype(np.uint8))
     soft = soft.filter(ImageFilter.GaussianBlur(rng.uniform(0.15, 0.5) * max(1.0, height / 240)))
-    noise = rng.standard_normal(colors.shape, dtype=np.float32) * np.float32(rng.uniform(1.5, 5.0))
+    noise = rng.standard_normal(colors.shape, dtype=np.float32) * np.float32(rng.uniform(1.0, 4.0))
     pixels: NDArray[np.uint8] = np.rint(np.asarray(soft) + noise).clip(0, 255).astype(np.uint8)
     return pixels
 

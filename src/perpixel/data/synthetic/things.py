@@ -18,6 +18,7 @@ CLOTHES: tuple[Color, ...] = (
 )  # fmt: skip
 SKINS: tuple[Color, ...] = ((236, 196, 168), (206, 156, 122), (150, 104, 74), (94, 64, 48))
 HAIRS: tuple[Color, ...] = ((36, 28, 24), (84, 58, 38), (150, 118, 70), (150, 148, 146))
+IRON: Color = (34, 44, 46)
 SIGNS: tuple[tuple[Color, Color], ...] = (
     ((196, 32, 38), (240, 240, 236)),
     ((30, 80, 170), (236, 238, 240)),
@@ -153,7 +154,7 @@ def paint_pedestrian(
     skin, hair = pick(SKINS, rng), pick(HAIRS, rng)
     _ground_shadow(canvas, camera, light, x, z, 0.28)
     hip, shoulder = 0.5 * tall, 0.83 * tall
-    slim = max(1.0, canvas.size[0] / 24 / camera.size(0.5, z))  # those far off stay wide enough to see
+    slim = max(1.0, canvas.size[0] / 18 / camera.size(0.5, z))  # those far off stay wide enough to see
 
     def at(dx: float, y: float) -> Point:
         return camera.see(x + dx * slim, y, z)
@@ -180,13 +181,13 @@ def paint_pedestrian(
 
 def paint_lamp(canvas: Canvas, camera: Camera, light: Light, x: float, z: float, side: int) -> None:
     """Paint a street lamp whose arm reaches over the road; `side` is where it stands."""
-    metal, width = light.seen((92, 98, 100), z), _thickness(canvas, camera, 0.17, z)
+    metal, width = light.seen(IRON, z), _thickness(canvas, camera, 0.2, z)
     top = camera.see(x, 6.2, z)
     arm = camera.see(x - 1.7 * side, 6.6, z)
     canvas.bar(camera.see(x, 0, z), camera.see(x, 1.0, z), 1.4 * width, metal, POLE)
     canvas.bar(camera.see(x, 0, z), top, width, metal, POLE)
     canvas.bar(top, arm, 0.8 * width, metal, POLE)
-    head: Color = (255, 224, 150) if light.lamps > 0.2 else (196, 196, 188)
+    head: Color = (255, 224, 150) if light.lamps > 0.2 else IRON
     canvas.ellipse(arm, (camera.size(0.42, z) + 1, 0.7 * width), light.seen(head, z, 1.1), POLE)
     if light.lamps > 0.2:
         canvas.glow(arm, camera.size(1.5, z), (255, 214, 140), 0.5)
@@ -194,10 +195,10 @@ def paint_lamp(canvas: Canvas, camera: Camera, light: Light, x: float, z: float,
 
 def paint_sign(canvas: Canvas, camera: Camera, light: Light, x: float, z: float, rng: np.random.Generator) -> None:
     """Paint a traffic sign or a traffic light on its pole; all of it is POLE."""
-    width, metal = _thickness(canvas, camera, 0.12, z), light.seen((150, 154, 156), z)
+    width, metal = _thickness(canvas, camera, 0.15, z), light.seen(IRON, z)
     height = rng.uniform(2.5, 3.1)
     canvas.bar(camera.see(x, 0, z), camera.see(x, height, z), width, metal, POLE)
-    radius = max(camera.size(0.36, z), 1.3 * width)
+    radius = max(camera.size(0.42, z), 1.3 * width)
     column, row = camera.see(x, height, z)
     outer, inner = (light.seen(color, z) for color in SIGNS[int(rng.integers(len(SIGNS)))])
     shape = int(rng.integers(4))
@@ -238,7 +239,7 @@ def _paint_traffic_light(
 
 def _thickness(canvas: Canvas, camera: Camera, metres: float, z: float) -> float:
     """Return a pole's width in pixels; far ones stay wide enough to be seen."""
-    return max(camera.size(metres, z), canvas.size[0] / 42)
+    return max(camera.size(metres, z), canvas.size[0] / 38)
 
 
 def _ground_shadow(canvas: Canvas, camera: Camera, light: Light, x: float, z: float, spread: float) -> None:
