@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from perpixel.data.inspection.histogram import add_all, count_values, pack_colors, unpack_color
+from perpixel.data.inspection.histogram import MAX_VALUES_HELD, Held, add_all, count_values, pack_colors, unpack_color
 
 MASKS = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.integers(0, 3))
 
@@ -49,3 +49,15 @@ def test_too_many_values_are_dropped_rarest_first_and_still_counted() -> None:
     assert list(counted.values) == [0, 1]
     assert counted.total == 6
     assert counted.dropped == 1
+
+
+def test_of_many_colours_one_is_held_for_all_that_are_alike() -> None:
+    """Noise of ±7 around two colours, and five pixels of a third: all three stay."""
+    rng = np.random.default_rng(0)
+    colors = np.array([[40, 40, 40], [200, 40, 40]])[rng.integers(0, 2, (64, 64))]
+    noisy = (colors + rng.integers(-7, 8, (64, 64, 3))).astype(np.uint8)
+    noisy[0, :5] = (40, 40, 200)
+    held = Held.of(count_values(noisy), colors=True)
+    assert len(held.values) <= MAX_VALUES_HELD
+    assert int(held.pixels.sum()) + held.rest == 64 * 64
+    assert held.pixels[held.values == 0x2828C8] == 5

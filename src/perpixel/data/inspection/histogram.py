@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_VALUES_HELD = 64
+MAX_VALUES_HELD = 256
 MANY_COLORS = 256  # in one mask; more than any set of classes
 ALIKE = 24  # levels that JPEG moves a value inside an area
 MAX_VALUES_PER_MASK = 1 << 14
@@ -73,7 +73,7 @@ class Histogram:
 
 @dataclass(frozen=True)
 class Held:
-    """What one mask of twenty thousand leaves behind: its commonest values, in half a kilobyte at most.
+    """What one mask of twenty thousand leaves behind: its commonest values, in two kilobytes at most.
 
     Args:
         values: Sorted, each once.
@@ -86,8 +86,10 @@ class Held:
     rest: int = 0
 
     @classmethod
-    def of(cls, counts: Histogram) -> "Held":
-        """Keep the commonest values of a mask."""
+    def of(cls, counts: Histogram, *, colors: bool = False) -> "Held":
+        """Keep the commonest values of a mask; where colours are too many, one for all that are alike."""
+        if colors and len(counts.values) > MAX_VALUES_HELD:
+            counts = _merge_alike(counts)
         kept = counts.largest(MAX_VALUES_HELD)
         return cls(kept.values.astype(np.int32), kept.pixels.astype(np.int32), kept.dropped)
 
@@ -142,6 +144,19 @@ def pack_colors(colors: NDArray[np.integer]) -> NDArray[np.int32]:
 def unpack_color(value: int) -> tuple[int, int, int]:
     """Return (red, green, blue) of a packed colour."""
     return value >> 16, (value >> 8) & 255, value & 255
+
+
+def _merge_alike(counts: Histogram) -> Histogram:
+    """Give the pixels of all colours that share their leading four bits a channel to the commonest of them."""
+    order = np.argsort(-counts.pixels, kind="stable")
+    _, first, which = np.unique(counts.values[order] & 0xF0F0F0, return_index=True, return_inverse=True)
+    pixels = np.bincount(which, weights=counts.pixels[order]).astype(np.int64)
+    chosen = order[first]
+    back = np.argsort(counts.values[chosen])
+    chosen = chosen[back]
+    return Histogram(
+        counts.values[chosen], pixels[back], counts.images[chosen], counts.interior[chosen], counts.dropped
+    )
 
 
 def _count_runs(flat: NDArray[np.integer]) -> tuple[Values, Values]:

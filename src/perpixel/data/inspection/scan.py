@@ -1,4 +1,4 @@
-"""Read one pair of files once, and keep what the verdicts need: a few hundred bytes and its counts."""
+"""Read one pair of files once, and keep what the verdicts need: a few numbers and its counts."""
 
 import hashlib
 import warnings

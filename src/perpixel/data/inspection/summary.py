@@ -1,4 +1,4 @@
-"""Everything the verdicts need from a scan, in memory that grows by half a kilobyte a pair and no more."""
+"""Everything the verdicts need from a scan, in memory that grows by two kilobytes a pair and no more."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -145,7 +145,7 @@ def _record(facts: PairFacts) -> Record:
         grey=bool(mask and mask.grey),
         deep=bool(mask and mask.bits > 8),
         digest=image.digest if image else b"",
-        held=Held.of(mask.counts) if mask else None,
+        held=Held.of(mask.counts, colors=mask.colors) if mask else None,
         image_error=facts.image_error,
         mask_error=facts.mask_error,
     )
