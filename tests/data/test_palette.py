@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -28,6 +28,7 @@ IDS = np.array([[0, 1, 2], [2, 1, IGNORE]], np.uint8)
 PIXELS = np.full((2, 3, 3), 100, np.uint8)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 256))
 def test_colours_are_all_different_and_fewer_are_the_first_of_more(count: int) -> None:
     colors = distinct_colors(count)

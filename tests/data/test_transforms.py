@@ -43,7 +43,7 @@ def test_nothing_varied_and_no_crop_returns_the_sample() -> None:
     assert np.array_equal(crop, target)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     height=st.integers(1, 50),
@@ -67,6 +67,7 @@ def test_any_sample_gives_a_crop_of_the_size_and_type_asked_for(
     assert ids.flags.c_contiguous
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**6))
 def test_the_same_generator_gives_the_same_view(seed: int) -> None:
     pixels, target = sample()
@@ -75,6 +76,7 @@ def test_the_same_generator_gives_the_same_view(seed: int) -> None:
     assert np.array_equal(first[1], second[1])
 
 
+@settings(deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     rotate=st.sampled_from([0, 20, 180]),

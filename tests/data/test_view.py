@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -15,6 +15,7 @@ def sample() -> tuple[Any, Any]:
     return rng.integers(0, 256, (40, 60, 3), np.uint8), rng.integers(0, 5, (40, 60), np.uint8)
 
 
+@settings(deadline=None)
 @given(scaled=st.tuples(st.integers(5, 90), st.integers(5, 90)), data=st.data())
 def test_scaling_and_cropping_at_once_is_scaling_and_then_cropping(scaled: tuple[int, int], data: Any) -> None:
     pixels, _ = sample()
@@ -26,6 +27,7 @@ def test_scaling_and_cropping_at_once_is_scaling_and_then_cropping(scaled: tuple
     assert np.abs(found.astype(int) - expected).max() <= 3  # of 255: PIL rounds its weights
 
 
+@settings(deadline=None)
 @given(scaled=st.tuples(st.integers(1, 90), st.integers(1, 90)))
 def test_targets_take_the_id_under_each_pixels_centre(scaled: tuple[int, int]) -> None:
     """Source position ⌊(i + ½)·H / H'⌋, in whole numbers."""

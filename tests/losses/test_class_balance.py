@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perpixel.losses.class_balance import class_weights
@@ -62,15 +62,11 @@ def test_an_even_number_of_classes_takes_the_mean_of_the_middle_two() -> None:
 
 def test_enet_bounds_its_weights_between_1_42_and_50_5() -> None:
     """1 / ln(2.02) and 1 / ln(1.02)."""
-    assert class_weights("enet", (10**9, 1), (10**9 + 1, 10**9 + 1)) == pytest.approx(
-        (1.4223, 50.498), abs=1e-3
-    )
+    assert class_weights("enet", (10**9, 1), (10**9 + 1, 10**9 + 1)) == pytest.approx((1.4223, 50.498), abs=1e-3)
 
 
 def test_enets_formula() -> None:
-    assert class_weights("enet", (25, 75), (100, 100)) == pytest.approx(
-        (1 / math.log(1.27), 1 / math.log(1.77))
-    )
+    assert class_weights("enet", (25, 75), (100, 100)) == pytest.approx((1 / math.log(1.27), 1 / math.log(1.77)))
 
 
 def test_none_weighs_all_alike() -> None:
@@ -89,6 +85,7 @@ def test_a_split_without_labels_weighs_nothing(rule: str) -> None:
     assert class_weights(rule, (0, 0), (0, 0)) == (0, 0)  # type: ignore[arg-type]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 10**9), min_size=1, max_size=30), st.integers(2, 100))
 def test_median_frequency_does_not_depend_on_the_size_of_the_data_set(counts: list[int], times: int) -> None:
     shown = [sum(counts)] * len(counts)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -29,6 +29,7 @@ def naive(target: NDArray[Any], prediction: NDArray[Any], classes: int) -> tuple
     return counts, ignored
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 150))
 def test_counts_are_those_of_a_naive_loop(seed: int, classes: int) -> None:
     target, prediction = draw(seed, classes)
@@ -38,6 +39,7 @@ def test_counts_are_those_of_a_naive_loop(seed: int, classes: int) -> None:
     assert confusion.ignored == ignored
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**6), st.integers(0, 60))
 def test_counts_add_over_batches(seed: int, cut: int) -> None:
     target, prediction = draw(seed, 5)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -48,6 +48,7 @@ def test_three_classes_worked_by_hand() -> None:
     assert scores.pixels == (8, 4, 8)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 20))
 def test_scores_are_those_of_the_papers_formulas(seed: int, classes: int) -> None:
     rng = np.random.default_rng(seed)
@@ -89,6 +90,7 @@ def test_nothing_labelled_scores_nothing_rather_than_one() -> None:
     assert scores.ignored_share == 1
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=8).filter(any))
 def test_the_baseline_is_the_score_of_calling_everything_the_commonest_class(pixels: list[int]) -> None:
     scores = Scores.from_confusion(table(np.diag(pixels)))

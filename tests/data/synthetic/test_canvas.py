@@ -1,7 +1,7 @@
 """perpixel.data.synthetic.canvas: colour and class cannot disagree."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perpixel.data.synthetic.canvas import CAR, POLE, SKY, Canvas
@@ -9,6 +9,7 @@ from perpixel.data.synthetic.canvas import CAR, POLE, SKY, Canvas
 sides = st.floats(-10, 40)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(sides, sides), min_size=3, max_size=6))
 def test_a_pixel_wholly_of_one_colour_has_that_colours_class(points: list[tuple[float, float]]) -> None:
     canvas = Canvas((24, 32))
@@ -19,6 +20,7 @@ def test_a_pixel_wholly_of_one_colour_has_that_colours_class(points: list[tuple[
     assert (ids[(colors == 0).all(-1)] == SKY).all()
 
 
+@settings(deadline=None)
 @given(st.floats(5, 20), st.floats(1, 6))
 def test_a_bar_is_as_thick_as_asked_for(column: float, width: float) -> None:
     canvas = Canvas((24, 32))
