@@ -1,6 +1,7 @@
 """Find what all names of a side have besides the pair's own: `_sat` and `_mask` in 0007_sat.jpg, 0007_mask.png."""
 
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -75,19 +76,18 @@ def split_words_of(text: str) -> set[str]:
 def _guess(images: list[str], masks: list[str], one: bool) -> list[Both]:
     """Compare a few masks with the images that share most of their name at either end."""
     guesses: Counter[Both] = Counter()
+    backwards = sorted(image[::-1] for image in images)
     for mask in masks[:: max(1, len(masks) // _SAMPLES)][:_SAMPLES]:
-        for image in _neighbours([image for image in images if image != mask], mask):
+        ends = [image[::-1] for image in _neighbours(backwards, mask[::-1])]
+        for image in {*_neighbours(images, mask), *ends}:
             guesses.update(_differences(image.rpartition("/")[2], mask.rpartition("/")[2], one))
     return [guess for guess, _ in guesses.most_common(12)]
 
 
-def _neighbours(images: list[str], mask: str) -> set[str]:
-    """Return the images whose names share the longest beginning, and the longest end, with a mask's."""
-    if not images:
-        return set()
-    begins = max(images, key=lambda image: len(_common(image, mask)))
-    ends = max(images, key=lambda image: len(_common(image[::-1], mask[::-1])))
-    return {begins, ends}
+def _neighbours(names: list[str], name: str) -> list[str]:
+    """Return the sorted names next to a name: one of them shares its longest beginning."""
+    place = bisect_left(names, name)
+    return [other for other in names[max(0, place - 1) : place + 2] if other != name]
 
 
 def _differences(image: str, mask: str, one: bool) -> list[Both]:

@@ -49,6 +49,7 @@ IMAGE_WORDS = frozenset(
 )
 MAX_FOLDERS = 20_000
 MAX_FILES = 5_000_000
+_MOST_SIDES = 48  # compared with each other, largest first
 
 _SPLIT = {word: split for split, words in SPLIT_WORDS.items() for word in words}
 _SPLIT_WORD = re.compile(r"^(" + "|".join(sorted(_SPLIT, key=len, reverse=True)) + r")(?![a-z])", re.IGNORECASE)
@@ -98,28 +99,29 @@ def find_sides(root: Path, starts: Sequence[str] = ("",)) -> list[Side]:
 
 
 def match_sides(images: Sequence[Side], masks: Sequence[Side], *, given: bool) -> Match | None:
-    """Return the two sides with the most pairs; folder names decide between equals.
+    """Return the two sides with the most pairs; folder names decide between equals, two folders go before one.
 
     Args:
         images: Sides that may hold the images.
         masks: Sides that may hold the masks.
         given: Whether somebody said which are which; otherwise names must tell.
     """
+    sides = [(i, m) for i in images[:_MOST_SIDES] for m in masks[:_MOST_SIDES]]
+    apart = [(i, m) for i, m in sides if i.pattern != m.pattern and (given or _tells(i, m))]
+    return _best(apart) or _best([(i, m) for i, m in sides if i.pattern == m.pattern])
+
+
+def _best(sides: Sequence[tuple[Side, Side]]) -> Match | None:
     best: tuple[tuple[int, int], Match] | None = None
-    for image_side in images:
-        for mask_side in masks:
-            if not given and not _tells(image_side, mask_side):
-                continue
-            scored = _score(image_side, mask_side)
-            if scored is not None and (best is None or scored[0] > best[0]):
-                best = scored
+    for images, masks in sides:
+        scored = _score(images, masks)
+        if scored is not None and (best is None or scored[0] > best[0]):
+            best = scored
     return best[1] if best else None
 
 
 def _tells(images: Side, masks: Side) -> bool:
-    """Say whether folder names allow images here and masks there; one folder for both needs telling endings."""
-    if images.pattern == masks.pattern:
-        return True
+    """Say whether folder names allow images here and masks there."""
     return images.role != "mask" and masks.role == "mask"
 
 

@@ -3,6 +3,7 @@
 Letters: H W pixels, C channels. Pixels are uint8 or uint16, (H, W, C), EXIF rotation applied.
 """
 
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -63,13 +64,23 @@ def list_images(folder: Path | str, *, recursive: bool = True) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"list_images: expected a folder, found none at {folder}. Check the path.")
-    found = folder.rglob("*") if recursive else folder.iterdir()
-    return sorted(path for path in found if _is_image(path, folder))
+    return [folder / name for name in image_names(folder, recursive=recursive)]
+
+
+def image_names(folder: Path, *, recursive: bool = True) -> list[str]:
+    """Return the image files of a folder as paths below it, with slashes, sorted; hidden ones are left out."""
+    found: list[str] = []
+    for path, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))] if recursive else []
+        below = os.path.relpath(path, folder).replace(os.sep, "/")
+        start = "" if below == "." else f"{below}/"
+        found.extend(start + name for name in names if is_image_name(name))
+    return sorted(found)
 
 
 def is_image_name(name: str) -> bool:
     """Say whether a file name looks like an image that can be read."""
-    return Path(name).suffix.lower() in IMAGE_SUFFIXES
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
 
 
 def exif_orientation(path: Path | str) -> int:
@@ -240,8 +251,3 @@ def _unreadable(path: Path, error: BaseException) -> str:
         f"images: expected a whole image, cannot read {path} ({reason}). "
         "Restore it from its source, or leave the pair out: `exclude` in dataset.yaml."
     )
-
-
-def _is_image(path: Path, folder: Path) -> bool:
-    hidden = any(part.startswith((".", "__MACOSX")) for part in path.relative_to(folder).parts)
-    return not hidden and path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()

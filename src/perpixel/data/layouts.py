@@ -14,7 +14,7 @@ from perpixel.data.annotations import BACKGROUND, SPECIAL_LABELS, list_annotated
 from perpixel.data.annotations.recognize import AnnotationSource, find_annotations
 from perpixel.data.folders import Side, find_sides, match_sides
 from perpixel.data.images import list_images
-from perpixel.data.pairs import Listing, Sources, list_pairs, read_list, split_line
+from perpixel.data.pairs import Listing, Sources, draw_splits, list_pairs, read_list, split_line
 from perpixel.data.spec import ANNOTATION_ENCODINGS, DatasetSpec, Splits
 from perpixel.errors import DataError
 
@@ -98,8 +98,8 @@ def finish(layout: Layout) -> Layout:
     if "val" in names or names == {"test"} or len(listing.pairs) < 2:
         return replace(layout, listing=listing)
     splits = _with_drawn_val(layout.splits)
-    drawn = replace(layout, splits=splits, notes=(*layout.notes, _say_drawn(listing)))
-    return replace(drawn, listing=list_data(drawn, layout.root))
+    notes = (*layout.notes, _say_drawn(listing))
+    return replace(layout, splits=splits, notes=notes, listing=draw_splits(listing, splits))
 
 
 def _with_drawn_val(splits: Splits) -> Splits:

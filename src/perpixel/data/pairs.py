@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from perpixel.data.images import IMAGE_SUFFIXES, list_images
+from perpixel.data.images import IMAGE_SUFFIXES, image_names
 from perpixel.data.spec import Splits
 from perpixel.errors import DataError
 
@@ -143,7 +143,7 @@ def find_files(root: Path, pattern: str, word: str = "") -> dict[str, list[Path]
                 f"data: expected a folder at {folder}, found none. "
                 "Correct `images`, `masks` or `splits` in dataset.yaml."
             )
-        return _group((path.relative_to(folder).with_suffix("").as_posix(), path) for path in list_images(folder))
+        return _group((os.path.splitext(name)[0], folder / name) for name in image_names(folder))
     return _group(_match_files(root, filled))
 
 
@@ -277,10 +277,10 @@ def _match_files(root: Path, pattern: str) -> Iterable[tuple[str, Path]]:
     folder = root / head
     if not folder.is_dir():
         raise DataError(f"data: expected a folder at {folder}, found none. Correct `images` or `masks`.")
-    for path in list_images(folder):
-        match = regex.fullmatch(path.relative_to(folder).as_posix())
+    for file in image_names(folder):
+        match = regex.fullmatch(file)
         if match:
-            yield "/".join(group.strip("/") for group in match.groups() if group), path
+            yield "/".join(group.strip("/") for group in match.groups() if group), folder / file
 
 
 def _regex(pattern: str) -> re.Pattern[str]:
