@@ -192,6 +192,19 @@ def test_cityscapes_with_instances_only_is_read_by_its_thousands(tmp_path: Path)
     assert layout.encoding == "instance"
 
 
+def test_folders_that_are_not_used_are_told_of(tmp_path: Path):
+    layout = recognize(fill(tmp_path, *[f"s{i}/{side}/a.png" for i in range(6) for side in ("images", "masks")]))
+    assert layout.notes[1] == (
+        "Not used, though there are images: s1/images, s1/masks, s2/images and 7 more. See `images` and `masks`."
+    )
+
+
+def test_patterns_take_in_what_recognition_leaves_out(tmp_path: Path):
+    fill(tmp_path, *[f"s{i}/{side}/a.png" for i in range(6) for side in ("images", "masks")])
+    data = Dataset(DatasetSpec(images="*/images/*.png", masks="*/masks/*.png", classes=("a",)), tmp_path)
+    assert [pair.name for pair in data.pairs("train")] == [f"s{i}/a" for i in range(6)]
+
+
 def test_two_folders_need_no_telling_names(tmp_path: Path):
     fill(tmp_path, "one/a.png", "one/b.png", "two/a.png", "two/b.png")
     layout = recognize(tmp_path / "one", tmp_path / "two")

@@ -86,6 +86,7 @@ class Match:
     masks: str
     splits: Splits
     notes: tuple[str, ...]
+    sides: tuple[Side, Side]
 
 
 def find_sides(root: Path, starts: Sequence[str] = ("",)) -> list[Side]:
@@ -213,14 +214,14 @@ def _describe(images: Side, masks: Side, splits: list[str], affixes: tuple[Affix
     notes = [f"Images: {patterns[0] or 'the folder itself'}; masks: {patterns[1] or 'the folder itself'}."]
     words = {split: images.words.get(split, split) for split in splits if split}
     if any(masks.words.get(split, word) != word for split, word in words.items()):
-        return Match(patterns[0], patterns[1], tuple(words), tuple(notes))
+        return Match(patterns[0], patterns[1], tuple(words), tuple(notes), (images, masks))
     lone = sorted((images.files.keys() | masks.files.keys()) - set(splits) - {""})
     if lone:
         notes.append(f"Left out, for lack of images or masks: {', '.join(lone)}.")
     named: Splits = ("train",)
     if words:
         named = tuple(words) if all(split == word for split, word in words.items()) else dict(words)
-    return Match(patterns[0], patterns[1], named, tuple(notes))
+    return Match(patterns[0], patterns[1], named, tuple(notes), (images, masks))
 
 
 def _pattern(side: Side, affix: Affixes) -> str:

@@ -12,9 +12,10 @@ from typing import Any
 
 from perpixel.data.annotations import BACKGROUND, SPECIAL_LABELS, list_annotated, read_labels
 from perpixel.data.annotations.recognize import AnnotationSource, find_annotations
-from perpixel.data.folders import Side, find_sides, match_sides
+from perpixel.data.folders import Match, Side, find_sides, match_sides
 from perpixel.data.images import list_images
-from perpixel.data.pairs import Listing, Sources, draw_splits, list_pairs, read_list, split_line
+from perpixel.data.lists import read_list, split_line
+from perpixel.data.pairs import Listing, Sources, draw_splits, list_pairs
 from perpixel.data.spec import ANNOTATION_ENCODINGS, DatasetSpec, Splits
 from perpixel.errors import DataError
 
@@ -142,10 +143,20 @@ def _from_folders(root: Path) -> Layout | None:
     match = match_sides(sides, sides, given=False)
     if match is None:
         return None
-    layout = Layout(root, "folders", match.images, match.masks, match.splits, notes=match.notes)
+    notes = (*match.notes, *_say_unused(sides, match))
+    layout = Layout(root, "folders", match.images, match.masks, match.splits, notes=notes)
     if "{split}" in match.images + match.masks:
         return layout
     return _with_lists(layout, find_lists(root))
+
+
+def _say_unused(sides: list[Side], match: Match, most: int = 3) -> list[str]:
+    """Return a note on folders of images that are not used: scenes in folders of their own, for one."""
+    unused = [_name(side) for side in sides if side not in match.sides]
+    if not unused:
+        return []
+    more = f" and {len(unused) - most} more" if len(unused) > most else ""
+    return [f"Not used, though there are images: {', '.join(unused[:most])}{more}. See `images` and `masks`."]
 
 
 def _with_lists(layout: Layout, lists: dict[str, str]) -> Layout:

@@ -7,7 +7,8 @@ from perpixel.data.annotations.files import broken
 from perpixel.data.annotations.labelme import read_labelme
 from perpixel.data.annotations.read import open_coco, open_cvat
 from perpixel.data.images import list_images
-from perpixel.data.pairs import Listing, Pair, Sources, draw_splits, resolve_inside, split_words
+from perpixel.data.lists import resolve_inside
+from perpixel.data.pairs import Listing, Pair, Sources, draw_splits, split_words
 from perpixel.errors import DataError
 
 
