@@ -32,7 +32,7 @@ def paint_tree(canvas: Canvas, camera: Camera, light: Light, x: float, z: float,
     leaf, bark = pick(LEAVES, rng), pick(((84, 66, 50), (104, 92, 80)), rng)
     _ground_shadow(canvas, camera, light, x, z, 0.55 * spread)
     foot, fork = camera.see(x, 0, z), camera.see(x + rng.uniform(-0.2, 0.2), 0.55 * height, z)
-    width = max(camera.size(rng.uniform(0.26, 0.42), z), canvas.size[0] / 72)
+    width = max(camera.size(rng.uniform(0.26, 0.42), z), min(canvas.size[0] / 72, 3))
     canvas.bar(foot, fork, width, light.seen(bark, z, 0.9), TREE)
     middle = 0.68 * height
     for i in range(26):
@@ -154,7 +154,7 @@ def paint_pedestrian(
     skin, hair = pick(SKINS, rng), pick(HAIRS, rng)
     _ground_shadow(canvas, camera, light, x, z, 0.28)
     hip, shoulder = 0.5 * tall, 0.83 * tall
-    slim = max(1.0, canvas.size[0] / 18 / camera.size(0.5, z))  # those far off stay wide enough to see
+    slim = max(1.0, min(canvas.size[0] / 18, 7) / camera.size(0.5, z))  # those far off stay wide enough to see
 
     def at(dx: float, y: float) -> Point:
         return camera.see(x + dx * slim, y, z)
@@ -239,7 +239,7 @@ def _paint_traffic_light(
 
 def _thickness(canvas: Canvas, camera: Camera, metres: float, z: float) -> float:
     """Return a pole's width in pixels; far ones stay wide enough to be seen."""
-    return max(camera.size(metres, z), canvas.size[0] / 38)
+    return max(camera.size(metres, z), min(canvas.size[0] / 38, 3.4))
 
 
 def _ground_shadow(canvas: Canvas, camera: Camera, light: Light, x: float, z: float, spread: float) -> None:
