@@ -53,7 +53,7 @@ def test_blending_parts_of_one_picture_gives_the_picture(
 ) -> None:
     picture = torch.rand(2, rows[0], columns[0])
     result = torch.full_like(picture, torch.nan)
-    for r, c, values in blend(spans(*rows), spans(*columns), lambda r, c: picture[:, r, c]):
+    for r, c, values in blend(spans(*rows), spans(*columns), lambda r, c: picture[:, r, c].clone()):
         assert result[:, r, c].isnan().all()  # each pixel once
         result[:, r, c] = values
     torch.testing.assert_close(result, picture, atol=1e-5, rtol=0)

@@ -77,7 +77,7 @@ def blend(rows: list[Span], columns: list[Span], compute: Compute) -> Iterator[B
     Args:
         rows: Tiles along H.
         columns: Tiles along W.
-        compute: From the rows and columns of a tile to its values.
+        compute: From the rows and columns of a tile to its values, which are overwritten.
     """
     above: Tensor | None = None
     for i, row in enumerate(rows):
@@ -85,9 +85,9 @@ def blend(rows: list[Span], columns: list[Span], compute: Compute) -> Iterator[B
         finished = (rows[i + 1].start if i + 1 < len(rows) else row.stop) - row.start
         for column, values in _finish_columns(row, columns, compute):
             if len(rows) > 1:
-                values = values * torch.from_numpy(row.weights).to(values.device)[:, None]
+                _weigh(values, row.weights[:, None])
             if above is not None:
-                values[:, : above.shape[1]] += above[:, :, column]
+                _add(values[:, : above.shape[1]], above[:, :, column])
             yield Block(slice(row.start, row.start + finished), column, values[:, :finished])
             below.append(values[:, finished:].clone())
         above = torch.cat(below, dim=2) if below[0].shape[1] else None
@@ -99,12 +99,22 @@ def _finish_columns(row: Span, columns: list[Span], compute: Compute) -> Iterato
     for j, column in enumerate(columns):
         values = compute(slice(row.start, row.stop), slice(column.start, column.stop))
         if len(columns) > 1:
-            values = values * torch.from_numpy(column.weights).to(values.device)
+            _weigh(values, column.weights)
         if left is not None:
-            values[:, :, : left.shape[2]] += left
+            _add(values[:, :, : left.shape[2]], left)
         stop = columns[j + 1].start if j + 1 < len(columns) else column.stop
         left = values[:, :, stop - column.start :].clone()
         yield slice(column.start, stop), values[:, :, : stop - column.start]
+
+
+@torch.inference_mode()  # in place also for tensors that were made in it
+def _weigh(values: Tensor, weights: NDArray[np.float32]) -> None:
+    values.mul_(torch.from_numpy(weights).to(values.device))
+
+
+@torch.inference_mode()
+def _add(values: Tensor, part: Tensor) -> None:
+    values.add_(part)
 
 
 def _starts(length: int, tile: int, overlap: int, align: int) -> list[int]:
