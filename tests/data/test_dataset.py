@@ -54,9 +54,9 @@ def test_a_folder_without_a_word_is_inspected(tmp_path: Path):
         assert data.read(data.pairs("train")[0])[1].tolist() == [[0, 1, 1], [0, 0, 1]]
 
 
-def test_annotation_files_need_no_inspection(tmp_path: Path):
+def test_a_folder_of_annotation_files_is_opened_too(tmp_path: Path):
     for name in "ab":
-        save(tmp_path / f"{name}.png", np.zeros((4, 4, 3), np.uint8))
+        save(tmp_path / f"{name}.png", np.full((4, 4, 3), ord(name), np.uint8))
         shape = {"label": "cat", "points": [[0, 0], [2, 4]], "shape_type": "rectangle"}
         (tmp_path / f"{name}.json").write_text(json.dumps({"shapes": [shape], "imagePath": f"{name}.png"}))
     data = open_dataset(tmp_path)

@@ -69,6 +69,7 @@ def test_the_file_reads_like_the_contract():
     ]
     assert "mask_values: {0: sky, 255: building}\n" in text
     assert "splits: [train, val]\n" in text
+    assert "images: images/{split}\n" in text
 
 
 def test_long_lists_are_wrapped_and_read_again(tmp_path: Path):

@@ -20,7 +20,7 @@ from perpixel.data.images import (
     read_pixels,
     turn_upright,
 )
-from perpixel.data.layouts import Layout, list_data, recognize
+from perpixel.data.layouts import list_data
 from perpixel.data.masks import MaskCoding, Target, read_stored
 from perpixel.data.pairs import Listing, Pair, split_names
 from perpixel.data.spec import ANNOTATION_ENCODINGS, Color, DatasetSpec, nearest
@@ -174,17 +174,10 @@ def open_dataset(*paths: Path | str) -> Dataset:
         for name in YAML_NAMES:
             if (given[0] / name).is_file():
                 return Dataset(DatasetSpec.load(given[0] / name), given[0].resolve())
-    layout = recognize(*given)
-    return Dataset(_look(layout, given), layout.root)
+    from perpixel.data.inspection import inspect  # it reads through this package's other modules
 
-
-def _look(layout: Layout, paths: list[Path]) -> DatasetSpec:
-    """Return what `dataset.yaml` would say; annotation files say it themselves."""
-    if layout.encoding in ANNOTATION_ENCODINGS:
-        return layout.to_spec()
-    from perpixel.data.inspection import inspect
-
-    return inspect(*paths).spec
+    inspection = inspect(*given)
+    return Dataset(inspection.spec, inspection.root)
 
 
 def _size(array: NDArray[np.generic]) -> str:

@@ -16,7 +16,7 @@ from perpixel.data.folders import Match, Side, find_sides, match_sides
 from perpixel.data.images import list_images
 from perpixel.data.lists import read_list, split_line
 from perpixel.data.pairs import Listing, Sources, draw_splits, list_pairs
-from perpixel.data.spec import ANNOTATION_ENCODINGS, DatasetSpec, Splits
+from perpixel.data.spec import ANNOTATION_ENCODINGS, Splits
 from perpixel.errors import DataError
 
 LIST_NAMES = {
@@ -53,11 +53,6 @@ class Layout:
     hints: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     listing: Listing = field(default_factory=lambda: Listing(()))
-
-    def to_spec(self) -> DatasetSpec:
-        """Return the `dataset.yaml` of a layout that settles everything itself: annotation files."""
-        where = {"images": self.images, "masks": self.masks, "splits": self.splits, "encoding": self.encoding}
-        return DatasetSpec.parse({"name": self.root.name} | where | self.hints, str(self.root))
 
 
 def recognize(*paths: Path | str) -> Layout:

@@ -324,8 +324,10 @@ def _plain(value: Any) -> Any:
 
 def _line(key: str, value: Any) -> str:
     """Return one entry: on one line where it is short; a long mapping one line an item."""
+    if not isinstance(value, dict | list):
+        return _dump({key: value}, flow=False, width=10**6)
     one = _dump({key: value}, flow=True, width=10**6).strip()[1:-1]
-    if len(one) <= _WIDTH or not isinstance(value, dict | list):
+    if len(one) <= _WIDTH:
         return one + "\n"
     return _dump({key: value}, flow=False if isinstance(value, dict) else None, width=_WIDTH)
 
