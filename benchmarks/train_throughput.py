@@ -141,7 +141,8 @@ class PlainImages:
 def measure_ours(data: str, model: str) -> dict:
     """Train with perpixel's loop, the machine's best format included."""
     from perpixel.runs.start import Wishes, prepare_run
-    from perpixel.training.fit import Listener, fit
+    from perpixel.training.fit import fit
+from perpixel.training.job import Listener
     from perpixel.training.machine import keep_freed_memory
     from perpixel.training.recipe import Budget
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from perpixel.data.dataset import Dataset
 from perpixel.data.normalization import Normalization
 from perpixel.data.spec import DatasetSpec
-from perpixel.training.fit import Job
+from perpixel.training.job import Job
 from perpixel.training.machine import Plan
 from perpixel.training.recipe import AdamW, Budget, Recipe
 

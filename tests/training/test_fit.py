@@ -13,7 +13,8 @@ from perpixel.metrics.scores import Scores
 from perpixel.training import fit as fit_module
 from perpixel.training import memory
 from perpixel.training.files import load_checkpoint, load_model
-from perpixel.training.fit import Job, Listener, State, fit
+from perpixel.training.fit import fit
+from perpixel.training.job import Job, Listener, State
 from perpixel.training.recipe import Budget
 from perpixel.training.validate import Example
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from perpixel.runs.evaluate import Evaluation
-    from perpixel.training.fit import Outcome
+    from perpixel.training.job import Outcome
 
 SCENES = {"train": 320, "val": 24, "test": 40}
 IMAGE_SIZE = (128, 160)

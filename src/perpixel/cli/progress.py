@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
 
 from perpixel.metrics.scores import Scores
-from perpixel.training.fit import Job, Listener, State
+from perpixel.training.job import Job, Listener, State
 from perpixel.training.validate import Example
 
 QUIET_SECONDS = 30.0  # between lines where no terminal is attached

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from perpixel.runs.start import Prepared, Wishes
-    from perpixel.training.fit import Listener, Outcome
+    from perpixel.training.job import Listener, Outcome
     from perpixel.training.recipe import Budget
 
 EPILOG = "Example: perpixel train photos/ masks/ --minutes 30 --out runs/mine"
@@ -120,7 +120,7 @@ def listener(prepared: "Prepared", console: "Console") -> "Listener":
     from perpixel.cli.progress import TrainingProgress
     from perpixel.runs.start import remember_plan
     from perpixel.training.distributed import process_rank
-    from perpixel.training.fit import Job, Listener, State
+    from perpixel.training.job import Job, Listener, State
     from perpixel.training.record import Listeners, TensorBoard
 
     class Remember(Listener):

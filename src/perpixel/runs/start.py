@@ -23,7 +23,8 @@ from perpixel.runs.run import DATASET, RECORD, Record, Run, build_network, comma
 from perpixel.runs.statistics import with_statistics
 from perpixel.training import files
 from perpixel.training.distributed import process_rank
-from perpixel.training.fit import Job, Listener, Outcome, fit
+from perpixel.training.fit import fit
+from perpixel.training.job import Job, Listener, Outcome
 from perpixel.training.machine import Plan, Precision, choose_device, keep_freed_memory
 from perpixel.training.recipe import Budget, Recipe, with_settings
 

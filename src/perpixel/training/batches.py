@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from perpixel.data.dataset import Dataset as PairedDataset
 from perpixel.data.dataset import Pair
 from perpixel.data.masks import IGNORE
+from perpixel.data.normalization import Normalization
 from perpixel.data.transforms import augment
 from perpixel.ops.resize import scaled_size
 from perpixel.training.order import SampleOrder, sample_generator
@@ -103,6 +104,17 @@ class PixelCache:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["limit"])  # type: ignore[misc]
+
+
+def normalize(pixels: Tensor, normalization: Normalization) -> Tensor:
+    """Return stored pixels (N, H, W, C) as an image (N, C, H, W), on the device where they are.
+
+    The same numbers as `Normalization.apply`, which works on arrays.
+    """
+    image = pixels.permute(0, 3, 1, 2).float()
+    mean, std = (image.new_tensor(values).view(-1, 1, 1) for values in (normalization.mean, normalization.std))
+    image = image.sub_(mean).mul_(1 / std)
+    return image.flip(1) if normalization.order == "bgr" else image
 
 
 def collate(samples: list[tuple[NDArray[Any], NDArray[np.uint8], str]]) -> Batch:

@@ -12,100 +12,33 @@ Letters: N batch, C channels, K classes, H W pixels.
 """
 
 import math
-import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from perpixel.data.dataset import Dataset
-from perpixel.data.normalization import Normalization
-from perpixel.errors import DataError, OutOfMemory, UsageError
+from perpixel.errors import OutOfMemory, UsageError
 from perpixel.losses.cross_entropy import cross_entropy
 from perpixel.metrics.scores import Scores
 from perpixel.training import files
 from perpixel.training.average import WeightAverage, recompute_batch_norm
-from perpixel.training.batches import Batch, TrainingSamples, collate, stream
+from perpixel.training.batches import Batch, TrainingSamples, collate, normalize, stream
+from perpixel.training.budget import Spending
 from perpixel.training.distributed import World, agree, join_world, lead_value, leave_world, share_model
 from perpixel.training.guard import LossGuard
-from perpixel.training.machine import Plan, Precision, choose_plan
+from perpixel.training.job import Job, Listener, Outcome, State
+from perpixel.training.machine import Plan, choose_plan
 from perpixel.training.memory import activation_bytes, free_bytes, require_memory
 from perpixel.training.optimizer import make_optimizer, set_rate
 from perpixel.training.order import iteration_seed
-from perpixel.training.recipe import Recipe
 from perpixel.training.schedule import rate_factor
-from perpixel.training.validate import Example, validate
+from perpixel.training.signals import stop_on_signals
+from perpixel.training.validate import validate
 
-CPU = torch.device("cpu")
 SAVE_EVERY = 60.0  # seconds between checkpoints, at least; writing may take a twentieth of the time at most
-VALIDATION_SHARE = 9.0  # training takes at least this many times as long as validating, where time is the budget
-
-
-@dataclass
-class State:
-    """Where a run stands. Everything else follows from the recipe and the seed."""
-
-    iteration: int = 0
-    elapsed: float = 0.0
-    validations: int = 0
-    best: float = -1.0
-    best_iteration: int = 0
-    rows: list[dict[str, Any]] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Job:
-    """What to train, on what, and where it goes.
-
-    `weights` are the loss's class weights, length K, or None. `normalization` turns stored pixels into
-    what the network expects. `plan` is measured at the start where it is None.
-    """
-
-    recipe: Recipe
-    dataset: Dataset
-    run: Path
-    normalization: Normalization
-    weights: tuple[float, ...] | None = None
-    seed: int = 0
-    device: torch.device = CPU
-    precision: Precision = "auto"
-    plan: Plan | None = None
-    workers: int = 0
-
-
-class Listener:
-    """Told what happens; the base class ignores it all."""
-
-    def started(self, job: Job, state: State, facts: dict[str, Any]) -> None:
-        """The first step is about to be taken; `facts` say what was measured."""
-
-    def warned(self, message: str) -> None:
-        """Something is odd, and training goes on."""
-
-    def stepped(self, state: State, loss: float, rate: float, progress: float, images: int) -> None:
-        """One update was made from `images` images."""
-
-    def validated(self, state: State, scores: Scores, examples: list[Example], improved: bool) -> None:
-        """The validation split was scored."""
-
-    def ended(self, state: State, finished: bool) -> None:
-        """The budget is spent, or the run was asked to stop."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a fit ended: `finished` is False when it was asked to stop and can be resumed."""
-
-    state: State
-    finished: bool
 
 
 def fit(model: nn.Module, job: Job, listener: Listener | None = None, *, resume: bool = False) -> Outcome:
@@ -148,6 +81,7 @@ class Fit:
         self.class_weights = None if weights is None else weights.to(job.device)
         fill = tuple(job.normalization.mean)
         self.samples = TrainingSamples(job.dataset, self.recipe, job.seed, fill)
+        self.budget = Spending.of(self.recipe, len(self.samples))
         self.images_per_iteration = self.recipe.batch_size * self.recipe.accumulate
         if self.recipe.batch_size % world.size:
             raise UsageError(
@@ -156,6 +90,7 @@ class Fit:
             )
         self.local_batch = self.recipe.batch_size // world.size
         self.recent: list[float] = []
+        self.level = 0.0
         self.save_seconds = self.validation_seconds = 0.0
         self.saved = self.began = time.monotonic()
 
@@ -168,7 +103,7 @@ class Fit:
         self.began -= self.state.elapsed
         batches = self.batches()
         try:
-            self.prepare(batches)
+            self.prepare()
             while (progress := self.progress()) < 1.0:
                 self.iterate(batches, progress)
                 if self.due():
@@ -216,14 +151,14 @@ class Fit:
             logits, target.to(self.job.device).long(), self.class_weights, self.recipe.loss_normalization
         )
 
-    def image(self, pixels: Tensor | NDArray[Any]) -> Tensor:
+    def image(self, pixels: Tensor) -> Tensor:
         """Normalise stored pixels (N, H, W, C) into an image on the device."""
-        image = self.job.normalization.apply(np.asarray(pixels))
-        return torch.from_numpy(image).to(self.job.device).contiguous(memory_format=self.layout)
+        stored = pixels.to(self.job.device, non_blocking=True)
+        return normalize(stored, self.job.normalization).contiguous(memory_format=self.layout)
 
     # ---- before the first step -----------------------------------------------------------------------
 
-    def prepare(self, batches: Iterator[Batch]) -> None:
+    def prepare(self) -> None:
         """Measure what the machine does best, and hold the first loss against chance."""
         self.layout = torch.contiguous_format
         probe = self.probe()
@@ -272,7 +207,8 @@ class Fit:
         self.first_loss = float(self.loss(logits, probe.target))
         for name, value in self.model.named_buffers():
             value.copy_(state[name])
-        self.guard.level = max(self.guard.level, self.first_loss if math.isfinite(self.first_loss) else 0.0)
+        first = self.first_loss if math.isfinite(self.first_loss) else 0.0
+        self.guard.level = self.level or max(self.guard.level, first)
         if self.state.iteration == 0:
             remark = self.guard.first(self.first_loss, self.job.dataset.num_classes)
             if remark:
@@ -287,35 +223,16 @@ class Fit:
     # ---- budget --------------------------------------------------------------------------------------
 
     def progress(self) -> float:
-        """Return the part of the budget that is spent, in [0, 1]."""
-        total = self.iterations()
-        if total is not None:
-            return self.state.iteration / total
-        seconds = 60.0 * (self.recipe.budget.minutes or 0.0)
-        return min(1.0, self.agreed_elapsed() / max(seconds - self.validation_seconds, 1e-3))
-
-    def iterations(self) -> int | None:
-        """Return the whole number of updates, or None where minutes are the budget."""
-        budget = self.recipe.budget
-        if budget.epochs is not None:
-            return max(1, math.ceil(budget.epochs * len(self.samples) / self.images_per_iteration))
-        return budget.iterations
-
-    def agreed_elapsed(self) -> float:
-        """Return the seconds spent, the same on every process."""
-        return lead_value(self.state.elapsed, self.world)
+        """Return the part of the budget that is spent, in [0, 1], the same on every process."""
+        elapsed = self.state.elapsed
+        if self.budget.iterations is None:
+            elapsed = lead_value(elapsed, self.world)
+        return self.budget.progress(self.state.iteration, elapsed, self.validation_seconds)
 
     def due(self) -> bool:
-        """Return whether it is time to validate: `validations` times, evenly over the budget."""
-        progress = self.progress()
-        if progress >= 1.0:
-            return True
-        if progress < (self.state.validations + 1) / self.recipe.validations:
-            return False
-        if self.recipe.budget.minutes is None:
-            return True
+        """Return whether it is time to validate."""
         since = self.state.elapsed - (self.state.rows[-1]["seconds"] if self.state.rows else 0.0)
-        return since >= VALIDATION_SHARE * self.validation_seconds
+        return self.budget.due(self.progress(), self.state.validations, since, self.validation_seconds)
 
     # ---- validation ----------------------------------------------------------------------------------
 
@@ -348,7 +265,7 @@ class Fit:
 
     def one_image(self, pixels: NDArray[Any]) -> Tensor:
         """Normalise one image (H, W, C)."""
-        return self.image(pixels[None])
+        return self.image(torch.from_numpy(pixels.copy())[None])
 
     def probe_batches(self) -> Iterator[Tensor]:
         """Yield images of one epoch of the training set, in order, for batch statistics."""
@@ -413,9 +330,10 @@ class Fit:
         """Go back to where a checkpoint was written."""
         self.model.load_state_dict(checkpoint["model"])
         self.optimizer.load_state_dict(checkpoint["optimizer"])
-        self.average.state = checkpoint["average"]
+        self.average.state = [tensor.to(self.job.device) for tensor in checkpoint["average"]]
         self.state = State(**checkpoint["state"])
         self.recent = list(checkpoint["recent"])
+        self.level = float(checkpoint["level"])
 
     def end(self, finished: bool) -> Outcome:
         """Write the last checkpoint and say how it ended."""
@@ -440,28 +358,3 @@ class _Planned(nn.Module):
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 6)
-
-
-@contextmanager
-def stop_on_signals() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C or SIGTERM into a request to stop after this iteration; the second one kills."""
-    asked: list[int] = []
-
-    def ask(number: int, _: FrameType | None) -> None:
-        asked.append(number)
-        signal.signal(number, previous[number])
-
-    previous: dict[int, Any] = {}
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            previous[int(number)] = signal.signal(number, ask)
-    except ValueError:  # not in the main thread: signals belong to somebody else
-        pass
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for known, handler in previous.items():
-            signal.signal(known, handler)
-
-
-__all__ = ["DataError", "Fit", "Job", "Listener", "Outcome", "State", "fit"]

@@ -92,8 +92,7 @@ class Budget(Frozen):
         given = [value for value in (self.iterations, self.epochs, self.minutes) if value is not None]
         if len(given) != 1:
             raise ValueError(
-                f"expected exactly one of iterations, epochs and minutes, got {len(given)}. "
-                "Say how long to train once."
+                f"expected exactly one of iterations, epochs and minutes, got {len(given)}. Say how long to train once."
             )
 
 

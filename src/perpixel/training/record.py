@@ -9,7 +9,7 @@ from PIL import Image
 
 from perpixel.data.palette import colorize, overlay
 from perpixel.metrics.scores import Scores
-from perpixel.training.fit import Job, Listener, State
+from perpixel.training.job import Job, Listener, State
 from perpixel.training.validate import Example
 
 Palette = Sequence[tuple[int, int, int]]
