@@ -2,6 +2,7 @@
 #
 #   make demo                                     draw street scenes, train on them, measure, show
 #   make test                                     run the tests
+#   make bench DATA=folder                        measure speed, training's on a data set of yours
 #   make demo PYTHON=python3.12                   with another Python
 #   make demo TORCH='torch>=2.9'                  with another PyTorch
 #   make demo VENV_FLAGS=--system-site-packages   with the PyTorch that PYTHON already has
@@ -47,7 +48,10 @@ docs: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/test_docs.py
 
 bench: $(VENV)/.installed
-	$(BIN)/python -m benchmarks
+	$(BIN)/python benchmarks/augment.py
+	$(BIN)/python benchmarks/scenes.py
+	test -n '$(DATA)' || $(BIN)/python -c 'from perpixel.data.synthetic import write_scenes as w; w("build/scenes", {"train": 64, "val": 8}, (360, 480))'
+	$(BIN)/python benchmarks/train_throughput.py $(or $(DATA),build/scenes)
 
 clean:
 	rm -rf '$(VENV)' build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -87,9 +87,7 @@ def test_there_are_no_import_cycles() -> None:
 
 def test_the_command_line_starts_without_the_heavy_libraries() -> None:
     """`perpixel --help` must not wait for PyTorch; commands import it when they run."""
-    program = (
-        f"import sys, perpixel.cli.main\nprint(*[name for name in {SLOW_TO_IMPORT} if name in sys.modules])"
-    )
+    program = f"import sys, perpixel.cli.main\nprint(*[name for name in {SLOW_TO_IMPORT} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == []
