@@ -108,6 +108,12 @@ def test_what_is_no_image_is_named(tmp_path: Path):
         read_pixels(tmp_path / "a.png")
 
 
+def test_a_tiff_of_many_channels_says_what_to_save_instead(tmp_path: Path):
+    (tmp_path / "a.tif").write_bytes(b"II*\0\x08\0\0\0\0\0")
+    with pytest.raises(DataError, match=r"a\.tif .*more than four channels, save it as \.npy"):
+        read_pixels(tmp_path / "a.tif")
+
+
 def test_a_missing_file_is_named(tmp_path: Path):
     with pytest.raises(DataError, match=r"expected an image file, found none at .*gone\.png"):
         read_pixels(tmp_path / "gone.png")

@@ -24,11 +24,14 @@ FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
 
 _ORIENTATION = 0x0112  # the EXIF tag
 _SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
+_TIFF = (".tif", ".tiff")
 _LIMIT = threading.Lock()
 
 
 def read_pixels(path: Path | str, *, channels: int | None = None) -> Pixels:
     """Read an image as (H, W, C), uint8 or uint16.
+
+    Colour of 16 bits a channel in PNG or TIFF is read as its upper 8 bits, as Pillow does; `.npy` keeps all 16.
 
     Args:
         path: An image file, or a `.npy` array of shape (H, W) or (H, W, C).
@@ -247,7 +250,8 @@ def _orientation(image: Image.Image) -> int:
 
 def _unreadable(path: Path, error: BaseException) -> str:
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    many = "If it is a TIFF of more than four channels, save it as .npy. " if path.suffix.lower() in _TIFF else ""
     return (
         f"images: expected a whole image, cannot read {path} ({reason}). "
-        "Restore it from its source, or leave the pair out: `exclude` in dataset.yaml."
+        f"{many}Restore it from its source, or leave the pair out: `exclude` in dataset.yaml."
     )
