@@ -52,6 +52,12 @@ def test_an_error_of_ours_is_raised_and_not_swallowed(double) -> None:
         list(map_in_processes(double, [99], failed, workers=1))
 
 
+def test_processes_that_cannot_start_are_an_error_and_not_every_items_fault(double, tmp_path: Path) -> None:
+    (tmp_path / "mapped_here.py").write_text("raise SystemExit(3)")
+    with pytest.raises(RuntimeError, match="it ended with 3"):
+        list(map_in_processes(double, list(range(14, 40)), failed, workers=2))
+
+
 def test_leaving_early_leaves_no_process_behind(double) -> None:
     answers = map_in_processes(double, list(range(14, 90)), failed, workers=2, chunk=2)
     next(answers)

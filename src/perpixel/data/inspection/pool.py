@@ -167,9 +167,21 @@ class _Worker(Generic[Item, Result]):
             env=os.environ | {"OMP_NUM_THREADS": "1"},
         )
         self.served = 0
-        assert self.process.stdin is not None
-        _send(self.process.stdin, self.name)
+        self._greet(self.process)
         return self.process
+
+    def _greet(self, process: "subprocess.Popen[bytes]") -> None:
+        """Tell the process what to do, and wait until it is ready; no item is to blame if it never is."""
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            _send(process.stdin, self.name)
+            pickle.load(process.stdout)
+        except (OSError, EOFError, pickle.UnpicklingError) as error:
+            code = process.wait()
+            raise RuntimeError(
+                f"pool: expected a Python process to start, it ended with {code}. Use --workers 0 to do without."
+            ) from error
 
     def stop(self) -> None:
         """End the process, if there is one, and close its pipes."""
@@ -199,6 +211,7 @@ def serve() -> None:
     os.dup2(2, 1)  # whatever a decoder prints must not get between the answers
     module, name = pickle.load(sys.stdin.buffer)
     function = getattr(import_module(module), name)
+    _send(answers, "ready")
     while True:
         try:
             items = pickle.load(sys.stdin.buffer)
