@@ -32,8 +32,8 @@ Two commands from photos and masks to a trained, measured network:
   perpixel predict runs/mine new-photos/ --out labelled/ --overlay
 """
 
-# Options that take as many values as follow them: --scales 0.5 0.75 1 is --scales 0.5 --scales 0.75 --scales 1
-VARIADIC = ("--scales", "--set")
+# Options that take as many values as follow them: --scales 0.5 0.75 is --scales 0.5 --scales 0.75
+VARIADIC = ("--scales", "--set", "--data")
 
 app = typer.Typer(
     name="perpixel", help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -80,27 +80,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def expand(words: Sequence[str]) -> list[str]:
-    """Repeat the name of a variadic option before each of its values."""
+    """Repeat the name of a variadic option before each of its values; let a bare `evaluate --json` mean stdout."""
     expanded: list[str] = []
-    current, first = "", False
-    for word in words:
+    option, values = "", 0
+    for index, word in enumerate(words):
         if word.startswith("--"):
-            current, first = (word, True) if word in VARIADIC else ("", False)
+            option, values = word, 0
             expanded.append(word)
-        elif current and not first and _is_value(current, word):
-            expanded += [current, word]
-        else:
-            if current and not first:
-                current = ""
-            expanded.append(word)
-            first = False
+            following = words[index + 1] if index + 1 < len(words) else "--"
+            if word == "--json" and words[0] == "evaluate" and following.startswith("--"):
+                expanded.append("-")
+            continue
+        if option in VARIADIC and values and _is_value(option, word):
+            expanded.append(option)
+        elif values:
+            option = ""
+        expanded.append(word)
+        values += 1
     return expanded
 
 
 def _is_value(option: str, word: str) -> bool:
-    """Tell another value of an option from an argument that follows it."""
+    """Tell one more value of an option from an argument that follows it."""
     if option == "--set":
         return "=" in word and not os.path.exists(word)
+    if option == "--data":
+        return os.path.isdir(word) and not os.path.exists(os.path.join(word, "run.yaml"))
     try:
         float(word)
     except ValueError:

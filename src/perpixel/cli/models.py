@@ -55,6 +55,4 @@ def show(rows: list[dict[str, Any]]) -> None:
                 f"{row['output_stride']:>6}  {row['receptive_field']:>3} px"
             )
             console.print(f"  {row['name']:<16}{row['encoder']:<14}{numbers}")
-    console.print(
-        "\nparameters: at the paper's classes. stride, sees: the coarsest map, in pixels.", style="dim"
-    )
+    console.print("\nparameters: at the paper's classes. stride, sees: the coarsest map, in pixels.", style="dim")

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from perpixel.training.job import Listener, Outcome
     from perpixel.training.recipe import Budget
 
-EPILOG = "Example: perpixel train photos/ masks/ --minutes 30 --out runs/mine"
-
 
 def train_command(
     data: Annotated[
@@ -55,6 +53,8 @@ def train_command(
     """Train a network on images and masks.
 
     Ctrl-C stops after the current step; `--resume RUN` goes on from there.
+
+    Example: perpixel train photos/ masks/ --minutes 30 --out runs/mine
     """
     if devices > 1 and "RANK" not in os.environ:
         _start_processes(devices)
@@ -67,7 +67,7 @@ def train_command(
         _finish(resume, _resume(resume, console), console)
         return
     if not data:
-        raise UsageError("train: expected DATA, got none. " + EPILOG)
+        raise UsageError("train: expected DATA, got none. For example: perpixel train photos/ masks/ --out runs/mine")
     from perpixel.runs.start import Wishes
 
     wishes = Wishes(
@@ -116,26 +116,20 @@ def introduce(prepared: "Prepared", out: Path, console: "Console") -> None:
 
 
 def listener(prepared: "Prepared", console: "Console") -> "Listener":
-    """Return what shows and records a training: the terminal, the run's record, TensorBoard."""
+    """Return what shows and records a training: the terminal and TensorBoard."""
     from perpixel.cli.progress import TrainingProgress
-    from perpixel.runs.start import remember_plan
     from perpixel.training.distributed import process_rank
-    from perpixel.training.job import Job, Listener, State
     from perpixel.training.record import Listeners, TensorBoard
 
-    class Remember(Listener):
-        def started(self, job: Job, state: State, facts: dict[str, Any]) -> None:
-            remember_plan(job.run, prepared.record, facts["plan"])
-
-    listeners: list[Listener] = [TrainingProgress(console), Remember()]
+    progress = TrainingProgress(console)
     if process_rank() > 0:
-        return listeners[0]
+        return progress
     try:
         dataset = prepared.job.dataset
-        listeners.append(TensorBoard(prepared.job.run, dataset.classes, dataset.palette))
+        return Listeners(progress, TensorBoard(prepared.job.run, dataset.classes, dataset.palette))
     except ImportError:
         console.print("Curves go to metrics.csv; for TensorBoard, pip install 'perpixel[tensorboard]'.")
-    return Listeners(*listeners)
+        return progress
 
 
 def _finish(out: Path, outcome: "Outcome", console: "Console") -> None:

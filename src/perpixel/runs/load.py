@@ -46,4 +46,5 @@ def load_run(run: Run, device: str | None = None) -> Segmenter:
         scale=run.recipe.image_scale,
         coding=run.coding,
         device=where,
+        bits=run.dataset_spec.bits,
     )

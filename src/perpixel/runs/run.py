@@ -59,7 +59,7 @@ class Record(BaseModel):
     in_channels: int
     initial_weights: str
     normalization: Normalization
-    class_weights: tuple[float, ...] | None
+    class_weights: tuple[float, ...] | None = None
     recipe: Recipe
 
 

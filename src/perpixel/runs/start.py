@@ -24,9 +24,10 @@ from perpixel.runs.statistics import with_statistics
 from perpixel.training import files
 from perpixel.training.distributed import process_rank
 from perpixel.training.fit import fit
-from perpixel.training.job import Job, Listener, Outcome
+from perpixel.training.job import Job, Listener, Outcome, State
 from perpixel.training.machine import Plan, Precision, choose_device, keep_freed_memory
 from perpixel.training.recipe import Budget, Recipe, with_settings
+from perpixel.training.record import Listeners
 
 SAMPLED_SIZES = 64
 
@@ -86,7 +87,19 @@ def resume(path: Path | str, listener: Listener | None = None) -> Outcome:
 def carry_out(prepared: Prepared, listener: Listener | None = None) -> Outcome:
     """Train a prepared run."""
     keep_freed_memory()
-    return fit(prepared.network, prepared.job, listener, resume=prepared.resumed)
+    listeners = Listeners(RememberPlan(prepared.record), listener or Listener())
+    return fit(prepared.network, prepared.job, listeners, resume=prepared.resumed)
+
+
+class RememberPlan(Listener):
+    """Write down what was measured at the start, so that a resumed run computes in the same way."""
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+
+    def started(self, job: Job, state: State, facts: dict[str, Any]) -> None:
+        """Add the plan to `run.yaml`."""
+        write_record(job.run, self.record.model_copy(update={"plan": facts["plan"]}))
 
 
 def prepare_run(
@@ -140,11 +153,6 @@ def prepare_resume(path: Path) -> Prepared:
         load_initial_weights(network, run.record.initial_weights)
     job = _job(run.record, dataset, path, device)
     return Prepared(network, job, run.record, remarks, resumed=started)
-
-
-def remember_plan(out: Path, record: Record, plan: str) -> None:
-    """Write down what was measured at the start, so that a resumed run computes in the same way."""
-    write_record(out, record.model_copy(update={"plan": plan}))
 
 
 def load_initial_weights(network: nn.Module, source: str) -> str:

@@ -1,0 +1,80 @@
+"""The command line starts at once, expands its lists, and fails in one plain message."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from perpixel.cli.main import expand, main
+
+
+@pytest.mark.parametrize(
+    ("given", "expanded"),
+    [
+        ("predict run a.jpg --scales 0.5 0.75 1", "predict run a.jpg --scales 0.5 --scales 0.75 --scales 1"),
+        ("predict --scales 0.5 1 run a.jpg --out o", "predict --scales 0.5 --scales 1 run a.jpg --out o"),
+        ("train d --set width=0.5 seed=1 --out o", "train d --set width=0.5 --set seed=1 --out o"),
+        ("evaluate run --json", "evaluate run --json -"),
+        ("evaluate run --json --flip", "evaluate run --json - --flip"),
+        ("evaluate run --json out.json", "evaluate run --json out.json"),
+        ("models --json", "models --json"),
+    ],
+)
+def test_lists_are_expanded(given: str, expanded: str) -> None:
+    assert expand(given.split()) == expanded.split()
+
+
+def test_two_folders_of_data_may_follow_one_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`evaluate RUN --data IMAGES MASKS`, but a run directory is no data."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("images", "masks", "run"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "run" / "run.yaml").touch()
+    words = ["evaluate", "--data", "images", "masks", "run"]
+    assert expand(words) == ["evaluate", "--data", "images", "--data", "masks", "run"]
+
+
+def call(*words: str) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    return int(caught.value.code or 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train"], "expected DATA"),
+        (["train", "nowhere"], "nowhere"),
+        (["train", ".", "--model", "segnt"], "Did you mean 'segnet'"),
+        (["train", ".", "--minutes", "3", "--epochs", "2"], "expected one budget"),
+        (["train", ".", "--precision", "16"], "expected one of auto, 32, bf16"),
+        (["train", "--resume", "nowhere"], "no nowhere"),
+        (["evaluate", "nowhere"], "no nowhere"),
+        (["predict", "nowhere", "x.jpg", "--out", "o"], "no nowhere"),
+        (["inspect", "nowhere"], "nowhere"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_message(
+    words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call(*words) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert "Traceback" not in said
+
+
+def test_every_command_helps_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("demo", "inspect", "models", "train", "evaluate", "predict"):
+        assert call(command, "--help") == 0
+        assert f"perpixel {command}" in capsys.readouterr().out
+
+
+def test_starting_imports_nothing_heavy() -> None:
+    """`perpixel --help` answers before PyTorch could be loaded."""
+    code = (
+        "import sys, perpixel.cli.main; print([m for m in ('torch', 'numpy', 'PIL', 'pydantic') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
