@@ -58,6 +58,12 @@ def test_processes_that_cannot_start_are_an_error_and_not_every_items_fault(doub
         list(map_in_processes(double, list(range(14, 40)), failed, workers=2))
 
 
+def test_where_everything_kills_it_gives_up_soon(double, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("perpixel.data.inspection.pool.MOST_DEATHS", 3)
+    with pytest.raises(RuntimeError, match="3 ended without"):
+        list(map_in_processes(double, [13] * 30, failed, workers=1))
+
+
 def test_leaving_early_leaves_no_process_behind(double) -> None:
     answers = map_in_processes(double, list(range(14, 90)), failed, workers=2, chunk=2)
     next(answers)

@@ -20,6 +20,7 @@ from typing import Any, Generic, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+MOST_DEATHS = 16  # with fewer answers than that, something else is wrong
 ITEMS_PER_WORKER = 4096  # then a fresh interpreter takes over, so that a leaking decoder stays bounded
 
 
@@ -70,6 +71,7 @@ class _Pool(Generic[Item, Result]):
         self.function, self.items, self.failed = function, items, failed
         self.chunks = iter([range(i, min(i + chunk, len(items))) for i in range(0, len(items), chunk)])
         self.lock = threading.Lock()
+        self.answered = self.deaths = 0
         self.answers: Queue[list[tuple[int, Result]] | BaseException | None] = Queue(maxsize=2 * workers)
         self.stopped = threading.Event()
         self.threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(workers)]
@@ -117,15 +119,26 @@ class _Pool(Generic[Item, Result]):
     def _answer(self, worker: "_Worker[Item, Result]", indices: range) -> list[Result]:
         items = [self.items[index] for index in indices]
         try:
-            return worker.map(items)
+            results = worker.map(items)
         except WorkerDied:
             return [self._answer_one(worker, item) for item in items]
+        self.answered += len(results)
+        return results
 
     def _answer_one(self, worker: "_Worker[Item, Result]", item: Item) -> Result:
         try:
             return worker.map([item])[0]
         except WorkerDied:
+            self._count_death()
             return self.failed(item)
+
+    def _count_death(self) -> None:
+        """Give up where processes do little but die: then the items are not to blame."""
+        self.deaths += 1
+        if self.deaths >= MOST_DEATHS and self.deaths > self.answered:
+            raise RuntimeError(
+                f"pool: expected processes to answer, {self.deaths} ended without. Use --workers 0 to see why."
+            )
 
 
 class _Worker(Generic[Item, Result]):
