@@ -5,14 +5,21 @@
     result = segmenter.predict("photo.jpg")
 
 Names are imported when first used, so that the command line starts at once.
+
+Importing perpixel sets one environment variable, unless it is set: OMP_WAIT_POLICY=PASSIVE. Threads that wait
+then sleep; spinning ones make training on a busy machine up to 50 times slower. OpenMP reads it when PyTorch is
+loaded, so it must be said before.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from perpixel.models.catalog import build
     from perpixel.runs.load import load
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "build", "load"]

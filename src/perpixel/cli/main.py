@@ -8,10 +8,6 @@ import os
 import sys
 from collections.abc import Sequence
 
-# Threads that wait must sleep: spinning ones make a busy machine 50 times slower. OpenMP reads this when
-# PyTorch is loaded, so it must be said before.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 import typer
 
 from perpixel import __version__
