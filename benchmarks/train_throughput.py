@@ -1,6 +1,6 @@
 """Images a second and peak memory of our training against a plain PyTorch loop, side by side.
 
-    python benchmarks/train_throughput.py DATA [--rounds 5] [--json FILE]
+    python benchmarks/train_throughput.py [DATA] [--rounds 5] [--json FILE]
 
 Three programs take turns, each in a process of its own, on the same network, crops and batch:
 
@@ -30,7 +30,7 @@ WARM, COUNTED = 3, 12  # iterations
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", help="a data set folder with train and val")
+    parser.add_argument("data", nargs="?", help="a data set folder with train and val; drawn street scenes if none")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--model", default="unet-same")
     parser.add_argument("--json", type=Path)
@@ -39,10 +39,19 @@ def main() -> None:
     if arguments.side:
         print(json.dumps(SIDES[arguments.side](arguments.data, arguments.model)))
         return
-    result = compare(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        arguments.data = arguments.data or draw_scenes(Path(folder))
+        result = compare(arguments)
     print_table(result)
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def draw_scenes(folder: Path) -> str:
+    from perpixel.data.synthetic import write_scenes
+
+    write_scenes(folder, {"train": 60, "val": 2}, (360, 480), seed=0)
+    return str(folder)
 
 
 def compare(arguments: argparse.Namespace) -> dict:
