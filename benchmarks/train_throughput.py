@@ -61,16 +61,11 @@ def compare(arguments: argparse.Namespace) -> dict:
         print(f"round {number + 1} of {arguments.rounds}", file=sys.stderr)
         rounds.append({side: run_side(side, arguments) for side in sides})
     median = {
-        side: {
-            key: statistics.median(r[side][key] for r in rounds)
-            for key in ("images_per_second", "peak_megabytes")
-        }
+        side: {key: statistics.median(r[side][key] for r in rounds) for key in ("images_per_second", "peak_megabytes")}
         for side in sides
     }
     ratios = {
-        f"ours/{side}": statistics.median(
-            r["ours"]["images_per_second"] / r[side]["images_per_second"] for r in rounds
-        )
+        f"ours/{side}": statistics.median(r["ours"]["images_per_second"] / r[side]["images_per_second"] for r in rounds)
         for side in sides
         if side in ("plain", "smp")
     }
@@ -151,7 +146,7 @@ def measure_ours(data: str, model: str) -> dict:
     """Train with perpixel's loop, the machine's best format included."""
     from perpixel.runs.start import Wishes, prepare_run
     from perpixel.training.fit import fit
-from perpixel.training.job import Listener
+    from perpixel.training.job import Listener
     from perpixel.training.machine import keep_freed_memory
     from perpixel.training.recipe import Budget
 
