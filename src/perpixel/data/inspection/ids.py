@@ -6,8 +6,8 @@ coding? Then the numbers themselves: 0/255, a void 255, a stray value, ids that 
 
 import numpy as np
 
-from perpixel.data.inspection.histogram import Histogram
 from perpixel.data.inspection.known import CITYSCAPES, CITYSCAPES_IDS, known_by_name
+from perpixel.data.inspection.levels import find_levels
 from perpixel.data.inspection.names import ClassList, is_void_name
 from perpixel.data.inspection.problems import Findings, Outcome
 from perpixel.data.inspection.verdict import MAX_CLASSES, Evidence, Verdict, number_names, say
@@ -15,7 +15,6 @@ from perpixel.data.inspection.verdict import MAX_CLASSES, Evidence, Verdict, num
 VOID = 255
 BACKGROUND = "background"
 THOUSAND = 1000  # Cityscapes stores class * 1000 + number of the instance
-LEVELS_APART = 32  # levels closer than this may be ids; farther apart, values between them may be their mixtures
 
 
 def judge_ids(evidence: Evidence, findings: Findings) -> Verdict:
@@ -94,42 +93,6 @@ def _noisy_levels(evidence: Evidence, findings: Findings) -> Verdict | None:
     names = _names_for(levels, evidence.listed)
     encoding = "binary" if len(levels) == 2 else "index"
     return Verdict(encoding, names, tuple((v,) for v in levels), tolerance=tolerance, notes=(note,))
-
-
-def find_levels(total: Histogram, lossy: bool) -> list[int]:
-    """Return the levels that cover areas, if all other values are noise near or mixtures between them."""
-    levels = sorted(_blurred_levels(total) if lossy else _exact_levels(total))
-    apart = len(levels) < 2 or int(np.diff(levels).min()) >= LEVELS_APART
-    return levels if apart else []
-
-
-def _exact_levels(total: Histogram) -> list[int]:
-    """Return values that are mostly interior, if next to nothing else is."""
-    solid = total.interior >= 0.1 * total.pixels
-    covered = total.pixels[solid].sum() >= 0.8 * total.total
-    clean = total.interior[~solid].sum() <= 0.05 * total.interior.sum()
-    return [int(value) for value in total.values[solid]] if covered and clean else []
-
-
-def _blurred_levels(total: Histogram) -> list[int]:
-    """Return the middle of each cluster of alike values that is mostly interior and mostly its middle."""
-    left, covered = total.interior.copy(), 0
-    levels: list[int] = []
-    while left.max(initial=0) > 0:
-        centre = int(total.values[left.argmax()])
-        distance = np.abs(total.values - centre)
-        near, middle = (distance < LEVELS_APART) & (left > 0), distance <= 4
-        inside, pixels = int(left[near].sum()), int(total.pixels[near].sum())
-        if inside < max(9, 1e-4 * total.total):
-            break
-        ringing = any(abs(centre - level) < 2 * LEVELS_APART and inside < 0.01 * total.total for level in levels)
-        if inside >= 0.25 * pixels and not ringing:
-            if left[near & middle].sum() < 0.6 * inside:
-                return []  # several ids, too close for JPEG to keep them apart
-            levels.append(centre)
-            covered += pixels
-        left[near] = 0
-    return levels if covered >= 0.8 * total.total else []
 
 
 def _refuse_jpeg_of_ids(evidence: Evidence, findings: Findings) -> Verdict | None:
