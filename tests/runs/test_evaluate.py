@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.labelled import draw, network, segmenter, write_data
 
 from perpixel.data.dataset import open_dataset
 from perpixel.errors import DataError
 from perpixel.metrics.confusion import Confusion
 from perpixel.metrics.scores import Scores
 from perpixel.runs.evaluate import evaluate
+from tests.labelled import draw, network, segmenter, write_data
 
 
 def test_a_network_that_is_right_everywhere_scores_one(tmp_path: Path) -> None:

@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.labelled import write_images
 
 from perpixel.errors import UsageError
 from perpixel.runs.inputs import find_inputs
+from tests.labelled import write_images
 
 
 def names(words: list[str], out: Path) -> dict[str, str]:

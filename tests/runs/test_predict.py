@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.labelled import STORED, draw, segmenter, write_images
 
 from perpixel.errors import UsageError
 from perpixel.inference.options import Options
 from perpixel.runs.inputs import find_inputs
 from perpixel.runs.predict import Predictions, Wanted, predict_inputs
+from tests.labelled import STORED, draw, segmenter, write_images
 
 
 def predict(folder: Path, out: Path, wanted: Wanted | None = None, **more: Any) -> Predictions:

@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.tiny import same_weights, write_tiny
 
 from perpixel.training.files import load_checkpoint, load_model
+from tests.tiny import same_weights, write_tiny
 
 ITERATIONS = 40
 KILLS = 5

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from tests.tiny import write_tiny
 
 import perpixel
 from perpixel.data.spec import DatasetSpec
@@ -13,6 +12,7 @@ from perpixel.errors import DataError, RunError, UsageError
 from perpixel.runs.run import Run
 from perpixel.runs.start import Wishes, load_initial_weights, prepare_run, train
 from perpixel.training.recipe import Budget
+from tests.tiny import write_tiny
 
 SMALL = Wishes(
     budget=Budget(iterations=1), batch_size=2, crop_size=(16, 16), precision="32",

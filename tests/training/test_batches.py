@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.tiny import tiny_job, write_tiny
 
 from perpixel.data.masks import IGNORE
 from perpixel.data.normalization import Normalization
 from perpixel.training.batches import TrainingSamples, collate, normalize, stream
+from tests.tiny import tiny_job, write_tiny
 
 
 @pytest.fixture

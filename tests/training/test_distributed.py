@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.tiny import write_tiny
 
 from perpixel.training.files import load_checkpoint
+from tests.tiny import write_tiny
 
 
 @pytest.mark.timeout(300)

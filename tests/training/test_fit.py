@@ -1,22 +1,23 @@
 """The loop: it learns, stops, goes on to the same bit, and refuses what cannot be."""
 
 import csv
+import time
 from pathlib import Path
 
 import pytest
 import torch
-from tests.tiny import TinyNet, same_weights, tiny_job, weights_of, write_tiny
 from torch import Tensor, nn
 
 from perpixel.errors import OutOfMemory, TrainingDiverged, UsageError
 from perpixel.metrics.scores import Scores
 from perpixel.training import fit as fit_module
 from perpixel.training import memory
-from perpixel.training.files import load_checkpoint, load_model
+from perpixel.training.files import load_checkpoint, load_model, save_checkpoint
 from perpixel.training.fit import fit
 from perpixel.training.job import Job, Listener, State
 from perpixel.training.recipe import Budget
 from perpixel.training.validate import Example
+from tests.tiny import TinyNet, same_weights, tiny_job, weights_of, write_tiny
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +141,25 @@ def test_a_budget_in_minutes_ends_in_time_and_its_rate_reaches_zero(data: Path, 
     assert outcome.finished
     rates = [row["learning_rate"] for row in outcome.state.rows]
     assert rates[-1] < 0.35 * 0.01
+
+
+def test_a_run_in_minutes_goes_on_with_the_time_that_was_left(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped after 5 updates, it does not get its three seconds once more."""
+    budget = Budget(minutes=0.05)
+    with monkeypatch.context() as patch:
+        first = fit(network(), tiny_job(data, tmp_path, budget=budget), StopAfter(5, patch))
+    spent = first.state.elapsed
+    checkpoint = load_checkpoint(tmp_path / "last.ckpt")
+    checkpoint["state"]["elapsed"] = 2.0
+    save_checkpoint(tmp_path / "last.ckpt", checkpoint)
+    began = time.monotonic()
+    second = fit(network(), tiny_job(data, tmp_path, budget=budget), resume=True)
+    assert second.finished
+    assert spent < 3.0
+    assert second.state.elapsed - 2.0 <= time.monotonic() - began + 0.1
+    assert second.state.iteration > 5
 
 
 def test_the_best_weights_are_kept_not_the_last(data: Path, tmp_path: Path) -> None:

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from tests.tiny import TinyNet, same_weights, weights_of
 
 from perpixel.training import machine
 from perpixel.training.machine import Plan, choose_plan, keep_freed_memory
+from tests.tiny import TinyNet, same_weights, weights_of
 
 
 def test_the_fastest_format_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

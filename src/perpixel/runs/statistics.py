@@ -1,7 +1,13 @@
-"""Channel statistics and class frequencies of the training split, computed where `dataset.yaml` has none."""
+"""Channel statistics and class frequencies of the training split, computed where `dataset.yaml` has none.
 
-from collections.abc import Callable
+Every pair of train and val is read on the way, so that bad ones are known before training, all at once.
+
+Letters: C channels, K classes.
+"""
+
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,47 +16,91 @@ from numpy.typing import NDArray
 from perpixel.data.dataset import Dataset, Pair
 from perpixel.data.masks import IGNORE
 from perpixel.data.spec import DatasetSpec
+from perpixel.errors import DataError
 
-Tables = tuple[NDArray[np.float64], NDArray[np.float64], int, NDArray[np.int64]]
+SHOWN = 20  # problems that the message spells out
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Sums over some images: C sums and sums of squares, their pixels, and K counts."""
+
+    total: NDArray[np.float64]
+    squares: NDArray[np.float64]
+    pixels: int
+    counts: NDArray[np.int64]
+    images: NDArray[np.int64]
+    image_pixels: NDArray[np.int64]
+
+    def __add__(self, other: "Tables") -> "Tables":
+        return Tables(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
 
 
 def with_statistics(dataset: Dataset, advance: Callable[[int, int], None] | None = None) -> DatasetSpec:
     """Return the data set's description with its statistics filled in.
 
     Args:
-        dataset: Its training split is read once, if anything is missing.
+        dataset: Its train and val splits are read once, if anything is missing.
         advance: Called with (pairs done, pairs in all).
+
+    Raises:
+        DataError: Pairs cannot be used; all of them are listed.
     """
     spec = dataset.spec
     if spec.mean and spec.std and spec.pixel_counts and spec.image_pixel_counts and spec.image_counts:
         return spec
-    pairs = dataset.pairs("train")
-    sums = squares = np.zeros(dataset.channels)
-    pixels = 0
-    counts = images = image_pixels = np.zeros(dataset.num_classes, np.int64)
+    pairs = [*dataset.pairs("train"), *dataset.pairs("val")]
+    sums: Tables | None = None
+    problems: list[str] = []
+    for done, (pair, found) in enumerate(_read_all(dataset, pairs), start=1):
+        if isinstance(found, DataError):
+            problems.append(str(found))
+        elif pair.split == "train":
+            sums = found if sums is None else sums + found
+        if advance is not None:
+            advance(done, len(pairs))
+    if problems or sums is None:
+        raise _unusable(problems, len(pairs))
+    return spec.model_copy(update=_described(sums))
+
+
+def _read_all(dataset: Dataset, pairs: list[Pair]) -> Iterator[tuple[Pair, Tables | DataError]]:
+    def attempt(pair: Pair) -> Tables | DataError:
+        try:
+            return _tables(dataset, pair)
+        except DataError as error:
+            return error
+
     with ThreadPoolExecutor() as pool:
-        for done, table in enumerate(pool.map(lambda pair: _tables(dataset, pair), pairs), start=1):
-            total, square, size, count = table
-            sums, squares, pixels = sums + total, squares + square, pixels + size
-            counts = counts + count
-            images = images + (count > 0)
-            image_pixels = image_pixels + np.where(count > 0, count.sum(), 0)
-            if advance is not None:
-                advance(done, len(pairs))
-    mean = sums / max(pixels, 1)
-    std = np.sqrt(np.maximum(squares / max(pixels, 1) - mean**2, 0))
-    update: dict[str, Any] = {
-        "mean": tuple(np.round(mean, 3).tolist()),
-        "std": tuple(np.round(std, 3).tolist()),
-        "pixel_counts": tuple(counts.tolist()),
-        "image_counts": tuple(images.tolist()),
-        "image_pixel_counts": tuple(image_pixels.tolist()),
-    }
-    return spec.model_copy(update=update)
+        yield from zip(pairs, pool.map(attempt, pairs), strict=True)
 
 
 def _tables(dataset: Dataset, pair: Pair) -> Tables:
     pixels, target = dataset.read(pair)
     values = pixels.reshape(-1, pixels.shape[2]).astype(np.float64)
-    count = np.bincount(target[target != IGNORE].ravel(), minlength=dataset.num_classes)
-    return values.sum(0), np.square(values).sum(0), len(values), count
+    counts = np.bincount(target[target != IGNORE].ravel(), minlength=dataset.num_classes)
+    shown = np.where(counts > 0, counts.sum(), 0)
+    return Tables(values.sum(0), np.square(values).sum(0), len(values), counts, (counts > 0).astype(np.int64), shown)
+
+
+def _described(sums: Tables) -> dict[str, Any]:
+    mean = sums.total / max(sums.pixels, 1)
+    std = np.sqrt(np.maximum(sums.squares / max(sums.pixels, 1) - mean**2, 0))
+    return {
+        "mean": tuple(np.round(mean, 3).tolist()),
+        "std": tuple(np.round(std, 3).tolist()),
+        "pixel_counts": tuple(sums.counts.tolist()),
+        "image_counts": tuple(sums.images.tolist()),
+        "image_pixel_counts": tuple(sums.image_pixels.tolist()),
+    }
+
+
+def _unusable(problems: list[str], pairs: int) -> DataError:
+    lines = problems[:SHOWN]
+    if len(problems) > SHOWN:
+        lines.append(f"… and {len(problems) - SHOWN} more")
+    return DataError(
+        f"train: {len(problems)} of {pairs} pairs cannot be used. Mend them, or let `perpixel inspect DATA --write "
+        "--overwrite` leave them out:\n  " + "\n  ".join(lines),
+        problems,
+    )
