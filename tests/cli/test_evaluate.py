@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 import typer
-from tests.labelled import network, write_data, write_run
 from typer.testing import CliRunner
 
 from perpixel.cli.evaluate import evaluate_command
 from perpixel.runs import load
+from tests.labelled import network, write_data, write_run
 
 
 @pytest.fixture

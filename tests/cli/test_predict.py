@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 import typer
-from tests.labelled import network, write_data, write_images, write_run
 from typer.testing import CliRunner
 
 from perpixel.cli.predict import predict_command
 from perpixel.errors import UsageError
 from perpixel.runs import load
+from tests.labelled import network, write_data, write_images, write_run
 
 
 @pytest.fixture

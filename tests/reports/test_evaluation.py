@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.labelled import segmenter, write_data
 
 from perpixel.data.dataset import open_dataset
 from perpixel.data.palette import distinct_colors
@@ -15,6 +14,7 @@ from perpixel.metrics.confusion import Confusion
 from perpixel.metrics.scores import Scores
 from perpixel.reports.evaluation import render, write_report
 from perpixel.runs.evaluate import Evaluation, evaluate
+from tests.labelled import segmenter, write_data
 
 VOID = {"meta", "img", "br"}
 
