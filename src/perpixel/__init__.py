@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from perpixel.models.catalog import build
     from perpixel.runs.load import load
+    from perpixel.runs.start import train
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "build", "load"]
+__all__ = ["__version__", "build", "load", "train"]
 
-_HOMES = {"build": "perpixel.models.catalog", "load": "perpixel.runs.load"}
+_HOMES = {"build": "perpixel.models.catalog", "load": "perpixel.runs.load", "train": "perpixel.runs.start"}
 
 
 def __getattr__(name: str) -> Any:

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
+from numpy.typing import NDArray
 
 import perpixel
 from perpixel.data.spec import DatasetSpec
+from perpixel.data.transforms import from_albumentations
 from perpixel.errors import DataError, RunError, UsageError
 from perpixel.runs.run import Run
 from perpixel.runs.start import Wishes, load_initial_weights, prepare_run, train
@@ -74,6 +77,18 @@ def test_statistics_are_computed_where_the_data_has_none(data: Path, run: Path) 
     assert spec.mean is not None
     assert spec.pixel_counts is not None
     assert sum(spec.pixel_counts) == 5 * 24 * 32
+
+
+def test_a_users_own_transform_changes_what_is_trained_on(data: Path, tmp_path: Path) -> None:
+    """Anything called like an albumentations pipeline: `t(image=, mask=)` -> a mapping."""
+    seen = []
+
+    def darker(image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:
+        seen.append(image.shape)
+        return {"image": image // 2, "mask": mask}
+
+    perpixel.train(data, out=tmp_path / "run", wishes=SMALL, transform=from_albumentations(darker))
+    assert set(seen) == {(16, 16, 3)}
 
 
 def test_weights_of_another_run_are_taken_where_they_fit(run: Path, data: Path, tmp_path: Path) -> None:

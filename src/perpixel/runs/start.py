@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from perpixel.data.dataset import Dataset, open_dataset
 from perpixel.data.images import image_size
 from perpixel.data.normalization import Normalization
 from perpixel.data.spec import DatasetSpec
+from perpixel.data.transforms import Transform
 from perpixel.errors import DataError, RunError, UsageError
 from perpixel.losses.class_balance import class_weights
 from perpixel.models.catalog import find
@@ -62,7 +63,11 @@ class Prepared:
 
 
 def train(
-    *data: Path | str, out: Path | str, wishes: Wishes | None = None, listener: Listener | None = None
+    *data: Path | str,
+    out: Path | str,
+    wishes: Wishes | None = None,
+    listener: Listener | None = None,
+    transform: Transform | None = None,
 ) -> Outcome:
     """Train a network on a folder of images and masks, into the run directory `out`.
 
@@ -71,24 +76,28 @@ def train(
         out: A new or empty directory.
         wishes: Model, preset, budget and the like.
         listener: Told of the progress.
+        transform: Your own change of a crop and its target, after the recipe's; see
+            `perpixel.data.transforms.from_albumentations`. It is not stored: give it again to `resume`.
 
     Raises:
         DataError: The data cannot be used; every reason is listed.
         UsageError: The wishes cannot be met.
     """
-    return carry_out(prepare_run([Path(path) for path in data], Path(out), wishes or Wishes()), listener)
+    prepared = prepare_run([Path(path) for path in data], Path(out), wishes or Wishes())
+    return carry_out(prepared, listener, transform)
 
 
-def resume(path: Path | str, listener: Listener | None = None) -> Outcome:
+def resume(path: Path | str, listener: Listener | None = None, transform: Transform | None = None) -> Outcome:
     """Go on with a run that was stopped, as if it never had been."""
-    return carry_out(prepare_resume(Path(path)), listener)
+    return carry_out(prepare_resume(Path(path)), listener, transform)
 
 
-def carry_out(prepared: Prepared, listener: Listener | None = None) -> Outcome:
+def carry_out(prepared: Prepared, listener: Listener | None = None, transform: Transform | None = None) -> Outcome:
     """Train a prepared run."""
     keep_freed_memory()
     listeners = Listeners(RememberPlan(prepared.record), listener or Listener())
-    return fit(prepared.network, prepared.job, listeners, resume=prepared.resumed)
+    job = replace(prepared.job, transform=transform)
+    return fit(prepared.network, job, listeners, resume=prepared.resumed)
 
 
 class RememberPlan(Listener):

@@ -17,7 +17,7 @@ from perpixel.data.dataset import Dataset as PairedDataset
 from perpixel.data.dataset import Pair
 from perpixel.data.masks import IGNORE
 from perpixel.data.normalization import Normalization
-from perpixel.data.transforms import augment
+from perpixel.data.transforms import Transform, augment
 from perpixel.ops.resize import scaled_size
 from perpixel.training.order import SampleOrder, sample_generator
 from perpixel.training.recipe import Recipe
@@ -46,15 +46,24 @@ class TrainingSamples(Dataset[Any]):
         recipe: Crop, scale and augmentation.
         seed: With the sample's number, decides everything that is random about it.
         fill: Pixel value outside the image, per channel, in stored units.
+        transform: A user's own change of the crop and its target, after ours.
     """
 
-    def __init__(self, dataset: PairedDataset, recipe: Recipe, seed: int, fill: tuple[float, ...]) -> None:
+    def __init__(
+        self,
+        dataset: PairedDataset,
+        recipe: Recipe,
+        seed: int,
+        fill: tuple[float, ...],
+        transform: Transform | None = None,
+    ) -> None:
         self.dataset = dataset
         self.pairs = dataset.pairs("train")
         self.order = SampleOrder(len(self.pairs), seed)
         self.recipe = recipe
         self.seed = seed
         self.fill = fill
+        self.transform = transform
         low, high = (factor * recipe.image_scale for factor in recipe.augmentation.scale)
         self.augmentation = recipe.augmentation.model_copy(update={"scale": (low, high)})
         self._cache = PixelCache(CACHE_BYTES)
@@ -69,6 +78,8 @@ class TrainingSamples(Dataset[Any]):
         size = self.recipe.crop_size or scaled_size(target.shape, self.recipe.image_scale)
         generator = sample_generator(self.seed, counter)
         pixels, target = augment(pixels, target, size, self.augmentation, generator, self.fill)
+        if self.transform is not None:
+            pixels, target = self.transform(pixels, target, generator)
         return pixels, target, pair.name
 
 

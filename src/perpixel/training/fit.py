@@ -80,7 +80,7 @@ class Fit:
         weights = None if job.weights is None else torch.tensor(job.weights, dtype=torch.float32)
         self.class_weights = None if weights is None else weights.to(job.device)
         fill = tuple(job.normalization.mean)
-        self.samples = TrainingSamples(job.dataset, self.recipe, job.seed, fill)
+        self.samples = TrainingSamples(job.dataset, self.recipe, job.seed, fill, job.transform)
         self.budget = Spending.of(self.recipe, len(self.samples))
         self.images_per_iteration = self.recipe.batch_size * self.recipe.accumulate
         if self.recipe.batch_size % world.size:

@@ -8,6 +8,7 @@ import torch
 
 from perpixel.data.dataset import Dataset
 from perpixel.data.normalization import Normalization
+from perpixel.data.transforms import Transform
 from perpixel.metrics.scores import Scores
 from perpixel.training.machine import Plan, Precision
 from perpixel.training.recipe import Recipe
@@ -33,7 +34,8 @@ class Job:
     """What to train, on what, and where it goes.
 
     `weights` are the loss's class weights, length K, or None. `normalization` turns stored pixels into
-    what the network expects. `plan` is measured at the start where it is None.
+    what the network expects. `plan` is measured at the start where it is None. `transform` is a user's own, after
+    the recipe's augmentation.
     """
 
     recipe: Recipe
@@ -46,6 +48,7 @@ class Job:
     precision: Precision = "auto"
     plan: Plan | None = None
     workers: int = 0
+    transform: Transform | None = None
 
 
 class Listener:
