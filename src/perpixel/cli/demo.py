@@ -18,13 +18,13 @@ IMAGE_SIZE = (128, 160)
 SEED = 0
 SETTINGS = (
     "image_scale=1", "crop_size=[112,144]", "batch_size=4", "validations=4", "augmentation.scale=[0.8,1.4]",
-    "augmentation.color=0.2", "class_weights=none", "optimizer.learning_rate=0.004",
+    "augmentation.color=0.2", "class_weights=enet", "optimizer.learning_rate=0.003",
 )  # fmt: skip
 
 
 def demo_command(
     out: Annotated[Path, typer.Option(help="Where everything goes; made where it is missing.")] = Path("demo"),
-    minutes: Annotated[float, typer.Option(help="How long to train.", min=0.02)] = 1.25,
+    minutes: Annotated[float, typer.Option(help="How long to train.", min=0.02)] = 1.35,
 ) -> None:
     """Draw street scenes, train a network on them, measure it on scenes it never saw, and show a page.
 
