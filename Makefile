@@ -5,6 +5,7 @@
 #   make bench DATA=folder                        measure speed, training's on a data set of yours
 #   make demo PYTHON=python3.12                   with another Python
 #   make demo TORCH='torch>=2.9'                  with another PyTorch
+#   make demo TORCH_FLAGS='--index-url URL'      from another channel, such as PyTorch's own for CPUs
 #   make demo VENV_FLAGS=--system-site-packages   with the PyTorch that PYTHON already has
 #
 # pip's own settings (PIP_INDEX_URL, PIP_FIND_LINKS, PIP_CONSTRAINT, ...) are honoured.
@@ -13,7 +14,7 @@ PYTHON ?= python3
 VENV ?= .venv
 VENV_FLAGS ?=
 TORCH ?= torch==2.13.0
-TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
+TORCH_FLAGS ?=
 JOBS ?= auto
 
 BIN := $(VENV)/bin
@@ -59,12 +60,12 @@ clean:
 
 # Stamps: an environment is made once, and again when pyproject.toml changes.
 
-$(VENV)/.installed: pyproject.toml .ci/torch.sh
+$(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo 'make: expected Python 3.11 or newer, got '"$$($(PYTHON) --version 2>&1)"'. Name a newer one: make PYTHON=python3.12' >&2; \
 	  exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV_FLAGS) '$(VENV)'
-	sh .ci/torch.sh $(BIN)/python '$(TORCH)' '$(TORCH_CPU_INDEX)'
+	$(BIN)/python -c 'import torch' 2>/dev/null || $(PIP) install -q $(TORCH_FLAGS) '$(TORCH)'
 	$(PIP) install -q -e .
 	@touch $@
 
