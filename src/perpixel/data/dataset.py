@@ -7,6 +7,7 @@ Letters: H W pixels, C channels, K classes.
 """
 
 import hashlib
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
@@ -159,10 +160,14 @@ def match_sizes(pixels: Pixels, target: Target, pair: Pair) -> Target:
     )
 
 
-def open_dataset(*paths: Path | str) -> Dataset:
+def open_dataset(*paths: Path | str, progress: Callable[[int, int], None] | None = None) -> Dataset:
     """Open a folder with `dataset.yaml`, that file, a folder that can be recognised, or IMAGES MASKS.
 
     A folder without `dataset.yaml` is inspected first: every mask is looked at.
+
+    Args:
+        paths: One or two.
+        progress: Called with (pairs inspected, pairs in all).
 
     Raises:
         DataError: It cannot be used; all that is wrong is listed.
@@ -176,7 +181,7 @@ def open_dataset(*paths: Path | str) -> Dataset:
                 return Dataset(DatasetSpec.load(given[0] / name), given[0].resolve())
     from perpixel.data.inspection import inspect  # it reads through this package's other modules
 
-    inspection = inspect(*given)
+    inspection = inspect(*given, progress=progress)
     return Dataset(inspection.spec, inspection.root)
 
 

@@ -7,7 +7,7 @@
         metrics.csv         one row a validation
         events.out.*        TensorBoard
 
-It can be moved or sent: the one absolute path in it, `data`, serves only to find the training data again.
+It can be moved or sent: the absolute paths in it, `data` and `root`, serve only to find the training data again.
 """
 
 import csv
@@ -54,6 +54,7 @@ class Record(BaseModel):
     workers: int = 0
     plan: str | None = None
     data: tuple[str, ...]
+    root: str | None = None
     fingerprint: str
     num_classes: int
     in_channels: int
@@ -138,7 +139,7 @@ class Run:
             return []
 
     def open_data(self, *elsewhere: Path | str) -> Dataset:
-        """Open the data this run was trained on, or other data of the same classes.
+        """Open the data this run was trained on, as it was understood then, or other data of the same classes.
 
         Raises:
             RunError: The data is no longer where it was, or has other classes.
@@ -148,6 +149,8 @@ class Run:
                 f"evaluate: the data of this run was at {', '.join(map(str, self.data))}, and is not there now. "
                 "Say where it is with --data."
             )
+        if not elsewhere and self.record.root is not None:
+            return Dataset(self.dataset_spec, Path(self.record.root))
         dataset = open_dataset(*(elsewhere or self.data))
         if tuple(dataset.classes) != self.classes:
             raise RunError(

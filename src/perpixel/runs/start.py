@@ -31,6 +31,7 @@ from perpixel.training.recipe import Budget, Recipe, with_settings
 from perpixel.training.record import Listeners
 
 SAMPLED_SIZES = 64
+NAMED = 8  # pairs left out that are named one by one
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def prepare_run(
     leads = process_rank() == 0
     if leads:
         _require_empty(out)
-    dataset = open_dataset(*data)
+    dataset = open_dataset(*data, progress=advance)
     _require_splits(dataset)
     device = choose_device(wishes.device)
     recipe = _recipe(wishes, dataset, device)
@@ -130,13 +131,14 @@ def prepare_run(
     record = Record(
         **versions(), command=command_line(), seed=wishes.seed, device=str(device), precision=wishes.precision,
         workers=wishes.workers if wishes.workers is not None else 0 if device.type == "cpu" else 4,
-        data=tuple(str(path.resolve()) for path in data), fingerprint=dataset.fingerprint(),
-        num_classes=dataset.num_classes, in_channels=dataset.channels, initial_weights=source,
-        normalization=normalization, class_weights=weights, recipe=recipe,
+        data=tuple(str(path.resolve()) for path in data), root=str(dataset.root.resolve()),
+        fingerprint=dataset.fingerprint(), num_classes=dataset.num_classes, in_channels=dataset.channels,
+        initial_weights=source, normalization=normalization, class_weights=weights, recipe=recipe,
     )  # fmt: skip
     network = _fresh_network(record)
     if source != "none":
         remarks += (load_initial_weights(network, source),)
+    remarks += _left_out(dataset)
     if leads:
         out.mkdir(parents=True, exist_ok=True)
         spec.save(out / DATASET)
@@ -245,6 +247,15 @@ def _normalization(recipe: Recipe, spec: DatasetSpec) -> Normalization:
             f"{spec.channels}. Use --set normalization=data."
         )
     return recipe.normalization
+
+
+def _left_out(dataset: Dataset) -> tuple[str, ...]:
+    """Say which pairs are not trained on."""
+    names = dataset.spec.exclude
+    if not names:
+        return ()
+    shown = ", ".join(names[:NAMED]) + (" …" if len(names) > NAMED else "")
+    return (f"{len(names)} pairs are left out: {shown}. `perpixel inspect` says why.",)
 
 
 def _initial_weights(wishes: Wishes, recipe: Recipe) -> tuple[str, tuple[str, ...]]:
