@@ -91,6 +91,20 @@ def test_a_users_own_transform_changes_what_is_trained_on(data: Path, tmp_path: 
     assert set(seen) == {(16, 16, 3)}
 
 
+def test_other_folders_are_read_as_the_runs_own_data_was(run: Path, data: Path, tmp_path: Path) -> None:
+    """A flat folder is measured whole, none of it set aside; its ids mean what they meant in training."""
+    for kind in ("images", "masks"):
+        (tmp_path / kind).mkdir()
+        for path in (data / kind / "val").iterdir():
+            (tmp_path / kind / path.name).write_bytes(path.read_bytes())
+    opened = Run.open(run)
+    for paths in ([tmp_path], [tmp_path / "images", tmp_path / "masks"]):
+        dataset = opened.open_data(*paths)
+        assert dataset.splits == ("all",)
+        assert len(dataset.pairs("all")) == 2
+        assert dataset.classes == opened.classes
+
+
 def test_weights_of_another_run_are_taken_where_they_fit(run: Path, data: Path, tmp_path: Path) -> None:
     """Staged training: the next network begins from the last one's weights."""
     prepared = prepare_run([data], tmp_path / "next", small(weights=str(run), seed=5))

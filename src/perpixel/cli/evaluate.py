@@ -31,7 +31,9 @@ def evaluate_command(
         list[Path] | None,
         typer.Option(help="Other data with the same classes; the run's own if not given."),
     ] = None,
-    split: Annotated[str, typer.Option(help="Which part of the data.")] = "val",
+    split: Annotated[
+        str | None, typer.Option(help="Which part of the data; val, or the only one there is, if not given.")
+    ] = None,
     scales: Scales = None,
     fusion: Fusion = "mean",
     flip: Flip = False,
@@ -70,7 +72,9 @@ def evaluate_command(
         raise typer.Exit(1)
 
 
-def _measure(run: Path, data: list[Path], split: str, options: Any, device: str | None, pictures: bool) -> "Evaluation":
+def _measure(
+    run: Path, data: list[Path], split: str | None, options: Any, device: str | None, pictures: bool
+) -> "Evaluation":
     from perpixel.cli.progress import Counter
     from perpixel.runs.evaluate import evaluate
     from perpixel.runs.load import load_run
@@ -79,6 +83,8 @@ def _measure(run: Path, data: list[Path], split: str, options: Any, device: str 
     opened = Run.open(run)
     dataset = opened.open_data(*data)
     segmenter = load_run(opened, device)
+    if split is None:
+        split = dataset.splits[0] if len(dataset.splits) == 1 else "val"
     with Counter(f"Evaluating {split}") as counter:
         return evaluate(segmenter, dataset, split, options, EXAMPLES if pictures else 0, counter)
 

@@ -24,11 +24,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import nn
 
 from perpixel import __version__
-from perpixel.data.dataset import Dataset, open_dataset
+from perpixel.data.dataset import YAML_NAMES, Dataset, open_dataset
+from perpixel.data.layouts import recognize
 from perpixel.data.masks import MaskCoding
 from perpixel.data.normalization import Normalization
 from perpixel.data.palette import distinct_colors
-from perpixel.data.spec import DatasetSpec
+from perpixel.data.spec import ANNOTATION_ENCODINGS, DatasetSpec
 from perpixel.errors import DataError, RunError
 from perpixel.models.catalog import build
 from perpixel.training import files
@@ -141,6 +142,8 @@ class Run:
     def open_data(self, *elsewhere: Path | str) -> Dataset:
         """Open the data this run was trained on, as it was understood then, or other data of the same classes.
 
+        Another folder without `dataset.yaml` is taken to store its masks as the run's own data does.
+
         Raises:
             RunError: The data is no longer where it was, or has other classes.
         """
@@ -151,13 +154,30 @@ class Run:
             )
         if not elsewhere and self.record.root is not None:
             return Dataset(self.dataset_spec, Path(self.record.root))
-        dataset = open_dataset(*(elsewhere or self.data))
+        paths = [Path(path) for path in elsewhere or self.data]
+        dataset = open_dataset(*paths) if _describes_itself(paths) else self._like_ours(paths)
         if tuple(dataset.classes) != self.classes:
             raise RunError(
                 f"evaluate: expected data with the run's classes ({', '.join(self.classes)}), got "
                 f"{', '.join(dataset.classes)}. Name the same classes in its dataset.yaml."
             )
         return dataset
+
+    def _like_ours(self, paths: list[Path]) -> Dataset:
+        """Read other data in the run's own way; a folder that is in no splits is measured whole."""
+        layout = recognize(*paths)
+        drawn = isinstance(layout.splits, dict) and any(isinstance(v, float) for v in layout.splits.values())
+        splits = ("all",) if drawn else layout.splits
+        changes: dict[str, object] = {"images": layout.images, "masks": layout.masks, "splits": splits}
+        if layout.encoding in ANNOTATION_ENCODINGS:
+            changes["encoding"] = layout.encoding
+        spec = self.dataset_spec.model_copy(update={**changes, "name": layout.root.name, "exclude": ()})
+        return Dataset(spec, layout.root)
+
+
+def _describes_itself(paths: list[Path]) -> bool:
+    """Return whether there is a `dataset.yaml`, named or inside the folder."""
+    return len(paths) == 1 and (paths[0].is_file() or any((paths[0] / name).is_file() for name in YAML_NAMES))
 
 
 def build_network(record: Record) -> nn.Module:
