@@ -32,6 +32,11 @@ def test_a_networks_own_options_pass_through() -> None:
         ("batch_size", "expected KEY=VALUE"),
         ("batch_size=none", "batch_size: "),
         ("optimizer.learning_rate=-1", "greater than 0"),
+        ("optimizer.weight_decay=inf", "finite"),
+        ("optimizer.weight_decay=[1", "expected a value for optimizer.weight_decay"),
+        ("crop_size=[0,32]", "crop_size.0: "),
+        ("class_weights=[1,-2,3]", "class_weights"),
+        ("budget.epochs=inf", "finite"),
     ],
 )
 def test_a_wrong_setting_is_named(setting: str, message: str) -> None:

@@ -1,5 +1,6 @@
 """`perpixel train`: from a folder of images and masks to a trained network."""
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -44,7 +45,7 @@ def train_command(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     devices: Annotated[int, typer.Option(min=1, help="Processes, one a device.")] = 1,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that prepare batches.")] = None,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of everything random.")] = 0,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="KEY=VALUE of the recipe, e.g. optimizer.weight_decay=0.1"),
@@ -153,7 +154,7 @@ def _budget(iterations: int | None, epochs: float | None, minutes: float | None)
     if len(chosen) > 1:
         raise UsageError(f"train: expected one budget, got {' and '.join('--' + name for name in chosen)}.")
     for name, value in chosen.items():
-        if value <= 0:
+        if not 0 < value < math.inf:
             raise UsageError(f"--{name}: expected a number above 0, got {value}.")
     return Budget.model_validate(chosen) if chosen else None
 

@@ -16,7 +16,7 @@ from perpixel.errors import UsageError
 class Frozen(BaseModel):
     """Data that cannot change, and that refuses keys it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class SGD(Frozen):
@@ -98,7 +98,8 @@ class Budget(Frozen):
 
 Optimizer = Annotated[SGD | AdamW, Field(discriminator="name")]
 Schedule = Annotated[Fixed | Step | Poly | OneCycle, Field(discriminator="name")]
-ClassWeights = Literal["none", "median-frequency", "enet"] | tuple[float, ...]
+ClassWeights = Literal["none", "median-frequency", "enet"] | tuple[Annotated[float, Field(ge=0)], ...]
+Side = Annotated[int, Field(gt=0)]
 
 
 class Recipe(Frozen):
@@ -117,7 +118,7 @@ class Recipe(Frozen):
     initial_weights: str = "none"
 
     image_scale: float = Field(1.0, gt=0, le=4)
-    crop_size: tuple[int, int] | None = None
+    crop_size: tuple[Side, Side] | None = None
     batch_size: int = Field(8, gt=0)
     accumulate: int = Field(1, gt=0)
     budget: Budget = Budget(epochs=100)
@@ -158,7 +159,11 @@ def with_settings(recipe: Recipe, settings: list[str]) -> Recipe:
         key, equals, text = setting.partition("=")
         if not equals:
             raise UsageError(f"--set: expected KEY=VALUE, got {setting!r}. For example --set batch_size=4.")
-        _assign(data, key.strip().split("."), _value(yaml.safe_load(text)))
+        try:
+            value = _value(yaml.safe_load(text))
+        except yaml.YAMLError:
+            raise UsageError(f"--set: expected a value for {key.strip()} that is YAML, got {text!r}. Quote it.") from None
+        _assign(data, key.strip().split("."), value)
     return parse_recipe(data)
 
 
