@@ -105,6 +105,12 @@ def test_other_folders_are_read_as_the_runs_own_data_was(run: Path, data: Path, 
         assert dataset.classes == opened.classes
 
 
+def test_a_place_that_cannot_be_made_is_refused_before_the_data_is_read(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="--out: expected a directory .* is a file"):
+        train(tmp_path / "no data", out=tmp_path / "file" / "run", wishes=SMALL)
+
+
 def test_weights_of_another_run_are_taken_where_they_fit(run: Path, data: Path, tmp_path: Path) -> None:
     """Staged training: the next network begins from the last one's weights."""
     prepared = prepare_run([data], tmp_path / "next", small(weights=str(run), seed=5))

@@ -32,6 +32,13 @@ def test_weights_and_their_facts_come_back(tmp_path: Path) -> None:
     assert facts["mean_iou"] == "0.5"
 
 
+def test_weights_may_be_read_by_whom_other_files_may(tmp_path: Path) -> None:
+    """safetensors makes files that only their owner can read."""
+    (tmp_path / "other").touch()
+    save_model(tmp_path / "m.safetensors", {"a": torch.zeros(1)}, {})
+    assert (tmp_path / "m.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
 def test_a_checkpoint_that_runs_code_is_refused(tmp_path: Path) -> None:
     """Pickles from strangers do not run: `weights_only=True`."""
 

@@ -1,5 +1,6 @@
 """Start a run or go on with one: data, recipe and network come together here."""
 
+import os
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -140,7 +141,7 @@ def prepare_run(
         remarks += (load_initial_weights(network, source),)
     remarks += _left_out(dataset)
     if leads:
-        out.mkdir(parents=True, exist_ok=True)
+        _make_run_folder(out)
         spec.save(out / DATASET)
         write_record(out, record)
     return Prepared(network, _job(record, dataset, out, device), record, remarks)
@@ -279,6 +280,7 @@ def _require_empty(out: Path) -> None:
     """Refuse a directory that holds anything but what a run leaves that died before it began."""
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out: {out} is a file. Name a directory.")
+    _require_writable(out)
     leftover = (path.name for path in out.iterdir()) if out.is_dir() else ()
     if all(name == DATASET or name.startswith(".") for name in leftover):
         return
@@ -288,6 +290,24 @@ def _require_empty(out: Path) -> None:
             "directory."
         )
     raise UsageError(f"--out: {out} is not empty. Name a new directory.")
+
+
+def _require_writable(out: Path) -> None:
+    """Refuse a place where nothing can be made, before the data is read."""
+    nearest = next(path for path in (out, *out.resolve().parents) if path.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        raise UsageError(_unwritable(out, f"{nearest} is {'closed to you' if nearest.is_dir() else 'a file'}"))
+
+
+def _make_run_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(_unwritable(out, error.strerror)) from None
+
+
+def _unwritable(out: Path, reason: str | None) -> str:
+    return f"--out: expected a directory that can be made and written, got {out} ({reason}). Name another."
 
 
 def _require_splits(dataset: Dataset) -> None:
