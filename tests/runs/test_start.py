@@ -107,7 +107,7 @@ def test_other_folders_are_read_as_the_runs_own_data_was(run: Path, data: Path, 
 
 def test_a_place_that_cannot_be_made_is_refused_before_the_data_is_read(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match="--out: expected a directory .* is a file"):
+    with pytest.raises(UsageError, match=r"--out: expected a directory .* is a file"):
         train(tmp_path / "no data", out=tmp_path / "file" / "run", wishes=SMALL)
 
 

@@ -33,7 +33,7 @@ def test_weights_and_their_facts_come_back(tmp_path: Path) -> None:
 
 
 def test_weights_may_be_read_by_whom_other_files_may(tmp_path: Path) -> None:
-    """safetensors makes files that only their owner can read."""
+    """Safetensors makes files that only their owner can read."""
     (tmp_path / "other").touch()
     save_model(tmp_path / "m.safetensors", {"a": torch.zeros(1)}, {})
     assert (tmp_path / "m.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode

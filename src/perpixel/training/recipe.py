@@ -162,7 +162,9 @@ def with_settings(recipe: Recipe, settings: list[str]) -> Recipe:
         try:
             value = _value(yaml.safe_load(text))
         except yaml.YAMLError:
-            raise UsageError(f"--set: expected a value for {key.strip()} that is YAML, got {text!r}. Quote it.") from None
+            raise UsageError(
+                f"--set: expected a value for {key.strip()} that is YAML, got {text!r}. Quote it."
+            ) from None
         _assign(data, key.strip().split("."), value)
     return parse_recipe(data)
 
