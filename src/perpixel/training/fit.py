@@ -31,7 +31,7 @@ from perpixel.training.distributed import World, agree, join_world, lead_value, 
 from perpixel.training.guard import LossGuard
 from perpixel.training.job import Job, Listener, Outcome, State
 from perpixel.training.machine import Plan, choose_plan
-from perpixel.training.memory import activation_bytes, free_bytes, require_memory
+from perpixel.training.memory import step_bytes, free_bytes, require_memory
 from perpixel.training.optimizer import make_optimizer, set_rate
 from perpixel.training.order import iteration_seed
 from perpixel.training.schedule import rate_factor
@@ -191,7 +191,7 @@ class Fit:
     def check_memory(self, image: Tensor, target: Tensor) -> None:
         """Refuse a batch that cannot fit, with the batch and crop that would."""
         self.model.train()
-        per_image = activation_bytes(self.model, image, lambda logits: self.loss(logits, target))
+        per_image = step_bytes(self.model, image, lambda logits: self.loss(logits, target))
         weights = sum(p.numel() * p.element_size() for p in self.model.parameters() if p.requires_grad)
         size = (int(image.shape[-2]), int(image.shape[-1]))
         require_memory(per_image, 4 * weights, self.local_batch, size, free_bytes(self.job.device))
