@@ -49,10 +49,7 @@ docs: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/test_docs.py
 
 bench: $(VENV)/.installed
-	$(BIN)/python benchmarks/augment.py
-	$(BIN)/python benchmarks/scenes.py
-	test -n '$(DATA)' || $(BIN)/python -c 'from perpixel.data.synthetic import write_scenes as w; w("build/scenes", {"train": 64, "val": 8}, (360, 480))'
-	$(BIN)/python benchmarks/train_throughput.py $(or $(DATA),build/scenes)
+	$(BIN)/python -m benchmarks $(DATA)
 
 clean:
 	rm -rf '$(VENV)' build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -25,9 +25,7 @@ from perpixel.encoders.vgg import (
         (VGG19_WIDTHS, 143_667_240),
     ],
 )
-def test_configurations_count_to_the_published_networks_less_their_classifiers(
-    widths: Widths, published: int
-) -> None:
+def test_configurations_count_to_the_published_networks_less_their_classifiers(widths: Widths, published: int) -> None:
     """Simonyan & Zisserman, Table 2; exact counts as torchvision's files hold."""
     with torch.device("meta"):
         convolutions = sum(parameter.numel() for parameter in VGG(widths=widths).parameters())
@@ -58,7 +56,5 @@ def test_only_the_first_convolution_takes_the_image_padding() -> None:
     ("channels", "width", "expected"),
     [(64, 1, 64), (64, 0.125, 8), (64, 0.01, 8), (100, 1, 100), (512, 0.3, 152)],
 )
-def test_scaled_widths_are_multiples_of_eight_and_exact_at_one(
-    channels: int, width: float, expected: int
-) -> None:
+def test_scaled_widths_are_multiples_of_eight_and_exact_at_one(channels: int, width: float, expected: int) -> None:
     assert scaled(channels, width) == expected

@@ -9,9 +9,7 @@ from perpixel.models.fcn import FCN8s
 
 
 def test_a_mistyped_name_is_answered_with_the_nearest() -> None:
-    with pytest.raises(
-        UsageError, match=r"build: no model named 'segnt'\. Did you mean 'segnet'\? Known: fcn32s, "
-    ):
+    with pytest.raises(UsageError, match=r"build: no model named 'segnt'\. Did you mean 'segnet'\? Known: fcn32s, "):
         build("segnt", 2)
 
 

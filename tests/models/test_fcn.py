@@ -15,9 +15,7 @@ def test_a_fresh_network_scores_every_class_zero() -> None:
 @pytest.mark.parametrize(("coarse", "fine"), [(FCN32s, FCN16s), (FCN16s, FCN8s)])
 def test_each_stage_takes_the_weights_of_the_one_before(coarse: type[FCN8s], fine: type[FCN8s]) -> None:
     """Staged training: only the new score layer is missing, and it starts at zero."""
-    missing, unexpected = fine(3, width=0.01).load_state_dict(
-        coarse(3, width=0.01).state_dict(), strict=False
-    )
+    missing, unexpected = fine(3, width=0.01).load_state_dict(coarse(3, width=0.01).state_dict(), strict=False)
     assert not unexpected
     assert all(name.startswith(("score_pool", "pool")) for name in missing)
 
@@ -63,9 +61,7 @@ def test_both_paddings_are_one_network_at_another_phase() -> None:
         shifted = wide(functional.pad(image, (29, 0, 29, 0)))[..., 29:, 29:]
         unshifted = tight(image)
     middle = slice(272, 304)  # farther from any border than the network sees
-    torch.testing.assert_close(
-        shifted[..., middle, middle], unshifted[..., middle, middle], atol=1e-4, rtol=1e-4
-    )
+    torch.testing.assert_close(shifted[..., middle, middle], unshifted[..., middle, middle], atol=1e-4, rtol=1e-4)
     assert not torch.allclose(shifted[..., :32, :32], unshifted[..., :32, :32], atol=1e-2)
 
 

@@ -39,9 +39,7 @@ def test_a_window_is_a_crop_of_the_whole(data: st.DataObject, height: int, width
     offset = data.draw(st.integers(0, min(whole.shape[-2:]) - 1))
     h, w = (data.draw(st.integers(1, length - offset)) for length in whole.shape[-2:])
     window = bilinear_deconvolution(features, stride, offset=offset, size=(h, w))
-    torch.testing.assert_close(
-        window, whole[..., offset : offset + h, offset : offset + w], atol=2e-6, rtol=0
-    )
+    torch.testing.assert_close(window, whole[..., offset : offset + h, offset : offset + w], atol=2e-6, rtol=0)
 
 
 @pytest.mark.parametrize("stride", [2, 8, 16, 32])
@@ -50,9 +48,7 @@ def test_it_is_linear_interpolation_away_from_the_border(stride: int) -> None:
     interpolated = functional.interpolate(features, scale_factor=stride, mode="bilinear", align_corners=False)
     ours = bilinear_deconvolution(features, stride, offset=stride // 2, size=tuple(interpolated.shape[-2:]))
     inside = slice(stride, -stride)
-    torch.testing.assert_close(
-        ours[..., inside, inside], interpolated[..., inside, inside], atol=2e-6, rtol=0
-    )
+    torch.testing.assert_close(ours[..., inside, inside], interpolated[..., inside, inside], atol=2e-6, rtol=0)
     assert not torch.allclose(ours[..., 0, :], interpolated[..., 0, :])
 
 
@@ -62,7 +58,5 @@ def test_its_gradient_is_the_transposed_convolutions() -> None:
 
 
 def test_a_window_beyond_the_map_is_refused_with_a_remedy() -> None:
-    with pytest.raises(
-        ValueError, match=r"bilinear_deconvolution: expected .*6 x 6 map, got 6 x 6 at 1\. Crop less"
-    ):
+    with pytest.raises(ValueError, match=r"bilinear_deconvolution: expected .*6 x 6 map, got 6 x 6 at 1\. Crop less"):
         bilinear_deconvolution(torch.zeros(1, 1, 2, 2), 2, offset=1, size=(6, 6))

@@ -27,6 +27,8 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
 def test_weights_and_their_facts_come_back(tmp_path: Path) -> None:
     state = {"a": torch.randn(2, 3), "b": torch.tensor(4)}
     save_model(tmp_path / "m.safetensors", state, {"mean_iou": "0.5"})
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "m.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode
     held, facts = load_model(tmp_path / "m.safetensors")
     assert torch.equal(held["a"], state["a"])
     assert facts["mean_iou"] == "0.5"

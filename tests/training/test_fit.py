@@ -230,8 +230,7 @@ def test_a_batch_that_cannot_fit_is_refused_with_one_that_does(
 def test_the_estimate_of_memory_is_near_what_autograd_keeps(data: Path, tmp_path: Path) -> None:
     """Twice the pixels keep about twice the bytes."""
     sizes = [
-        memory.step_bytes(network(), torch.zeros(1, 3, 16, width), lambda logits: logits.sum())
-        for width in (16, 32)
+        memory.step_bytes(network(), torch.zeros(1, 3, 16, width), lambda logits: logits.sum()) for width in (16, 32)
     ]
     assert 1.8 < sizes[1] / sizes[0] < 2.2
 

@@ -34,7 +34,7 @@ def demo_command(
     """
     from rich.console import Console
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
     _prepare(out)
     scenes = _draw(out / "scenes")
     outcome = _train(scenes, out / "run", minutes, console)

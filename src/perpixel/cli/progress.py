@@ -25,7 +25,7 @@ class TrainingProgress(Listener):
         self.last = "no validation yet"
         self.spoken = self.stepped_at = time.monotonic()
         self.bar = Progress(
-            SpinnerColumn(), BarColumn(bar_width=28), TaskProgressColumn(), TextColumn("{task.description}"),
+            SpinnerColumn(), BarColumn(bar_width=28), TaskProgressColumn(), TextColumn("{task.description}", markup=False),
             console=self.console, transient=True, disable=not self.live,
         )  # fmt: skip
 
@@ -42,7 +42,7 @@ class TrainingProgress(Listener):
 
     def warned(self, message: str) -> None:
         """Print it."""
-        self.console.print(f"[yellow]Note:[/] {message}", highlight=False)
+        self.say(f"Note: {message}")
 
     def stepped(self, state: State, loss: float, rate: float, progress: float, images: int) -> None:
         """Move the bar."""
@@ -79,7 +79,7 @@ class TrainingProgress(Listener):
     def say(self, line: str) -> None:
         """Print a line above the bar."""
         self.spoken = time.monotonic()
-        self.console.print(line, highlight=False, soft_wrap=True)
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def percent(value: float | None) -> str:

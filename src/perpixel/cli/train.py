@@ -61,7 +61,8 @@ def train_command(
         _start_processes(devices)
     from rich.console import Console
 
-    console = Console(stderr=True, quiet=int(os.environ.get("RANK", "0")) > 0)
+    rank = int(os.environ.get("RANK", "0"))
+    console = Console(stderr=True, quiet=rank > 0, markup=False, highlight=False, soft_wrap=True)
     if resume is not None:
         if data:
             raise UsageError("train: expected DATA or --resume, got both. A resumed run knows its data.")
@@ -129,7 +130,7 @@ def listener(prepared: "Prepared", console: "Console") -> "Listener":
         dataset = prepared.job.dataset
         return Listeners(progress, TensorBoard(prepared.job.run, dataset.classes, dataset.palette))
     except ImportError:
-        console.print("Curves go to metrics.csv; for TensorBoard, pip install 'perpixel[tensorboard]'.")
+        console.print("Curves go to metrics.csv; for TensorBoard, pip install 'perpixel[tensorboard]'.", markup=False)
         return progress
 
 

@@ -45,9 +45,7 @@ def distinct_colors(count: int) -> tuple[Color, ...]:
     Source: Ottosson, "A perceptual color space for image processing", 2020 (Oklab).
     """
     if not 0 <= count <= MAX_COLORS:
-        raise UsageError(
-            f"distinct_colors: expected 0 to {MAX_COLORS} colours, got {count}. One byte holds no more."
-        )
+        raise UsageError(f"distinct_colors: expected 0 to {MAX_COLORS} colours, got {count}. One byte holds no more.")
     if count <= len(FIRST_COLORS):
         return FIRST_COLORS[:count]
     levels = np.arange(16, 256, 21)
@@ -139,9 +137,7 @@ def displayable(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     return np.rint(stretched).clip(0, 255).astype(np.uint8)
 
 
-def overlay(
-    pixels: NDArray[Any], prediction: NDArray[Any], palette: Palette, opacity: float = 0.5
-) -> Image.Image:
+def overlay(pixels: NDArray[Any], prediction: NDArray[Any], palette: Palette, opacity: float = 0.5) -> Image.Image:
     """Lay the classes' colours over an image, and draw the borders between them.
 
     Args:
@@ -212,9 +208,7 @@ def overlay_with_legend(
     return joined
 
 
-def _entries(
-    prediction: NDArray[Any], palette: Palette, classes: Sequence[str]
-) -> list[tuple[str, Color, float]]:
+def _entries(prediction: NDArray[Any], palette: Palette, classes: Sequence[str]) -> list[tuple[str, Color, float]]:
     """Return name, colour and share of each class that occurs, the largest first."""
     counts = np.bincount(prediction.ravel(), minlength=len(palette))[: len(palette)]
     shares = counts / max(prediction.size, 1)
@@ -249,9 +243,7 @@ def legend(
     strip = Image.new("RGB", (width, top + line), "white")
     draw = ImageDraw.Draw(strip)
     for x, y, label, color in places:
-        draw.rounded_rectangle(
-            (x, y, x + swatch, y + swatch), swatch // 4, fill=color, outline=_darker(color)
-        )
+        draw.rounded_rectangle((x, y, x + swatch, y + swatch), swatch // 4, fill=color, outline=_darker(color))
         draw.text((x + swatch + gap, y + swatch / 2), label, fill=(45, 45, 52), font=font, anchor="lm")
     return strip
 

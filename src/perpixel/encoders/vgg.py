@@ -58,9 +58,7 @@ class VGG(nn.Module):
         inputs = (in_channels, *self.channels[:-1])
         self.stages = nn.ModuleDict(
             {
-                f"stage{number}": convolutions(
-                    number, channels, stage, batch_norm, padding if number == 1 else 1
-                )
+                f"stage{number}": convolutions(number, channels, stage, batch_norm, padding if number == 1 else 1)
                 for number, (channels, stage) in enumerate(zip(inputs, widths, strict=True), start=1)
             }
         )

@@ -95,9 +95,7 @@ class Scores:
             "mean_accuracy": self.mean_accuracy,
             "mean_iou": self.mean_iou,
             "frequency_weighted_iou": self.frequency_weighted_iou,
-            "per_class": [
-                dict(zip(("name", "iou", "accuracy", "pixels"), row, strict=True)) for row in per_class
-            ],
+            "per_class": [dict(zip(("name", "iou", "accuracy", "pixels"), row, strict=True)) for row in per_class],
             "commonest_class": None if self.commonest_class is None else classes[self.commonest_class],
             "baseline_mean_iou": self.baseline_mean_iou,
             "ignored_share": self.ignored_share,

@@ -53,9 +53,7 @@ MODELS = {
         output_stride=32,
         receptive_field=404,
     ),
-    "segnet": Row(
-        SegNet, paper=SEGNET, encoder="vgg16", num_classes=11, output_stride=32, receptive_field=212
-    ),
+    "segnet": Row(SegNet, paper=SEGNET, encoder="vgg16", num_classes=11, output_stride=32, receptive_field=212),
     "segnet-basic": Row(
         SegNetBasic,
         paper=SEGNET,
@@ -64,9 +62,7 @@ MODELS = {
         output_stride=16,
         receptive_field=106,
     ),
-    "unet-same": Row(
-        UNetSame, paper=UNET, encoder="unet", num_classes=2, output_stride=16, receptive_field=140
-    ),
+    "unet-same": Row(UNetSame, paper=UNET, encoder="unet", num_classes=2, output_stride=16, receptive_field=140),
 }
 
 

@@ -14,8 +14,7 @@ def check_image(image: Float[Tensor, "N C H W"], in_channels: int) -> None:
     shape = tuple(image.shape)
     if image.ndim != 4 or shape[1] != in_channels or 0 in shape:
         raise ValueError(
-            f"forward: expected an image of shape (N, {in_channels}, H, W), got {shape}. "
-            f"{remedy(shape, in_channels)}"
+            f"forward: expected an image of shape (N, {in_channels}, H, W), got {shape}. {remedy(shape, in_channels)}"
         )
     if not image.is_floating_point():
         raise TypeError(

@@ -107,9 +107,7 @@ class FCN32s(nn.Module):
             its grid 3 pixels further, and no margin to compute: a ninth of the work on a crop of 96 pixels.
     """
 
-    def __init__(
-        self, num_classes: int, in_channels: int = 3, width: float = 1.0, padding: int = 100
-    ) -> None:
+    def __init__(self, num_classes: int, in_channels: int = 3, width: float = 1.0, padding: int = 100) -> None:
         super().__init__()
         self.crops = crops(padding)
         self.encoder = ConvolutionalVGG(in_channels, width, padding)
@@ -227,9 +225,7 @@ def doubling(num_classes: int, learned: bool) -> nn.Module:
     return deconvolution
 
 
-def add_skip(
-    scores: Float[Tensor, "N K h w"], skip: Float[Tensor, "N K H W"], start: int
-) -> Float[Tensor, "N K _ _"]:
+def add_skip(scores: Float[Tensor, "N K h w"], skip: Float[Tensor, "N K H W"], start: int) -> Float[Tensor, "N K _ _"]:
     """Add the scores of a finer map, where the two overlap.
 
     Args:

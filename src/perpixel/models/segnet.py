@@ -76,9 +76,7 @@ def mirrored(number: int, widths: Sequence[int], next_width: int) -> nn.Sequenti
     last = 2 if number == 1 else 1
     for index in range(len(widths), last - 1, -1):
         width = widths[index - 1] if index > 1 else next_width
-        stage.add_module(
-            f"conv{number}_{index}", nn.Conv2d(widths[index - 1], width, kernel_size=3, padding=1)
-        )
+        stage.add_module(f"conv{number}_{index}", nn.Conv2d(widths[index - 1], width, kernel_size=3, padding=1))
         stage.add_module(f"bn{number}_{index}", BatchNorm2d(width))
         stage.add_module(f"relu{number}_{index}", nn.ReLU(inplace=True))
     return stage
@@ -102,9 +100,7 @@ class SegNetBasic(nn.Module):
         channels = scaled(64, width)
         self.norm = nn.LocalResponseNorm(size=5, alpha=1e-4, beta=0.75)
         inputs = (in_channels, channels, channels, channels)
-        self.encoder = nn.ModuleList(
-            basic_stage(inward, channels, nn.ReLU(inplace=True)) for inward in inputs
-        )
+        self.encoder = nn.ModuleList(basic_stage(inward, channels, nn.ReLU(inplace=True)) for inward in inputs)
         self.decoder = nn.ModuleList(basic_stage(channels, channels) for _ in inputs)
         self.classifier = nn.Conv2d(channels, num_classes, kernel_size=1)
         initialize_he(self, BATCH_NORM_SHIFT)

@@ -36,15 +36,12 @@ class UNetSame(nn.Module):
             there is dropout at the end of the contracting path; batch normalisation does without.
     """
 
-    def __init__(
-        self, num_classes: int, in_channels: int = 3, width: float = 1.0, dropout: float = 0.0
-    ) -> None:
+    def __init__(self, num_classes: int, in_channels: int = 3, width: float = 1.0, dropout: float = 0.0) -> None:
         super().__init__()
         self.in_channels = in_channels
         widths = [scaled(channels, width) for channels in WIDTHS]
         self.encoder = nn.ModuleList(
-            two_convolutions(shallow, deep)
-            for shallow, deep in zip([in_channels, *widths], widths, strict=False)
+            two_convolutions(shallow, deep) for shallow, deep in zip([in_channels, *widths], widths, strict=False)
         )
         self.dropout = nn.Dropout(dropout)
         upward = list(zip(widths[:0:-1], widths[-2::-1], strict=True))

@@ -63,9 +63,7 @@ def bilinear_deconvolution(
             f"bilinear_deconvolution: expected a window inside the enlarged {full[0]} x {full[1]} map, "
             f"got {height} x {width} at {offset}. Crop less, or pad the features."
         )
-    window = partial(
-        interpolation, stride=stride, kernel_size=kernel_size, offset=offset, device=features.device
-    )
+    window = partial(interpolation, stride=stride, kernel_size=kernel_size, offset=offset, device=features.device)
     rows = window(features.shape[-2], height).to(features.dtype)
     columns = window(features.shape[-1], width).to(features.dtype)
     return rows @ (features @ columns.T)

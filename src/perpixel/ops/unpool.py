@@ -26,9 +26,7 @@ class Switches(NamedTuple):
     size: tuple[int, int]
 
 
-def max_pool(
-    features: Float[Tensor, "N C H W"], kernel_size: int = 2
-) -> tuple[Float[Tensor, "N C h w"], Switches]:
+def max_pool(features: Float[Tensor, "N C H W"], kernel_size: int = 2) -> tuple[Float[Tensor, "N C h w"], Switches]:
     """Take the maximum of every window, and remember where it was.
 
     Args:
@@ -39,9 +37,7 @@ def max_pool(
 
     Source: Badrinarayanan et al., "SegNet", TPAMI 2017, Sec. 3; Caffe's pooling layer for the rounding.
     """
-    pooled, indices = functional.max_pool2d(
-        features, kernel_size, kernel_size, ceil_mode=True, return_indices=True
-    )
+    pooled, indices = functional.max_pool2d(features, kernel_size, kernel_size, ceil_mode=True, return_indices=True)
     return pooled, Switches(indices, (features.shape[-2], features.shape[-1]))
 
 
@@ -64,6 +60,4 @@ def max_unpool(
             f"got {tuple(features.shape)}. Pass the switches of the pooling at the same depth."
         )
     window = [kernel_size, kernel_size]
-    return functional.max_unpool2d(
-        features, switches.indices, window, window, output_size=list(switches.size)
-    )
+    return functional.max_unpool2d(features, switches.indices, window, window, output_size=list(switches.size))

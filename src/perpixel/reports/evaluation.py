@@ -84,9 +84,7 @@ def write_report(
     return folder / PAGE
 
 
-def render(
-    evaluation: Evaluation, title: str = "evaluation", metrics: Sequence[Mapping[str, object]] = ()
-) -> str:
+def render(evaluation: Evaluation, title: str = "evaluation", metrics: Sequence[Mapping[str, object]] = ()) -> str:
     """Return the page's HTML; pictures are inside it."""
     heading = f"{title}: {evaluation.data}, {evaluation.split}"
     body = "\n".join(_sections(evaluation, heading, metrics))

@@ -22,7 +22,10 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Write beside `path`, flush to the disk, then take its place in one step."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        beside.touch()
+        mode = beside.stat().st_mode
         write(beside)
+        beside.chmod(mode)  # safetensors writes files that only their owner can read; runs are meant to be sent
         with beside.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(beside, path)

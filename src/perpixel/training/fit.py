@@ -31,7 +31,7 @@ from perpixel.training.distributed import World, agree, join_world, lead_value, 
 from perpixel.training.guard import LossGuard
 from perpixel.training.job import Job, Listener, Outcome, State
 from perpixel.training.machine import Plan, choose_plan
-from perpixel.training.memory import step_bytes, free_bytes, require_memory
+from perpixel.training.memory import free_bytes, require_memory, step_bytes
 from perpixel.training.optimizer import make_optimizer, set_rate
 from perpixel.training.order import iteration_seed
 from perpixel.training.schedule import rate_factor
