@@ -126,6 +126,14 @@ def test_a_small_picture_is_enlarged_so_that_its_legend_can_be_read() -> None:
     assert overlay_with_legend(PIXELS, IDS, PALETTE, ("a", "b", "c")).width >= 320
 
 
+@pytest.mark.parametrize("size", [(5000, 1), (1, 5000)])
+def test_a_thin_picture_is_not_enlarged_beyond_reason(size: tuple[int, int]) -> None:
+    """One column of 5000 pixels, 320 times as large, would be 512 million."""
+    picture = overlay_with_legend(np.zeros((*size, 3), np.uint8), np.zeros(size, np.uint8), PALETTE, ("a", "b", "c"))
+    assert picture.width >= 320
+    assert picture.width * picture.height < 5_000_000
+
+
 def test_a_long_legend_takes_more_lines_and_not_more_width() -> None:
     strip = legend([(f"class {i}", color) for i, color in enumerate(distinct_colors(40))], 200)
     assert strip.width == 200

@@ -25,7 +25,8 @@ class TrainingProgress(Listener):
         self.last = "no validation yet"
         self.spoken = self.stepped_at = time.monotonic()
         self.bar = Progress(
-            SpinnerColumn(), BarColumn(bar_width=28), TaskProgressColumn(), TextColumn("{task.description}", markup=False),
+            SpinnerColumn(), BarColumn(bar_width=28), TaskProgressColumn(),
+            TextColumn("{task.description}", markup=False),
             console=self.console, transient=True, disable=not self.live,
         )  # fmt: skip
 

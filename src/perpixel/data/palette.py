@@ -184,7 +184,7 @@ def overlay_with_legend(
     classes: Sequence[str],
     opacity: float = 0.5,
 ) -> Image.Image:
-    """Lay colours over an image and name those that occur, below it; small images are enlarged.
+    """Lay colours over an image and name those that occur, below it; small images are enlarged, unless very long.
 
     Args:
         pixels: uint8 or uint16, (H, W, C).
@@ -196,13 +196,13 @@ def overlay_with_legend(
     Returns: An RGB picture, at least as wide as the image.
     """
     _check(pixels, prediction, opacity)
-    times = max(1, math.ceil(320 / prediction.shape[1]))
+    times = max(1, min(math.ceil(LEGEND_WIDTH / prediction.shape[1]), LONGEST_ENLARGED // max(prediction.shape)))
     size = (prediction.shape[1] * times, prediction.shape[0] * times)
     larger = np.asarray(Image.fromarray(displayable(pixels)).resize(size, Image.Resampling.BICUBIC))
     ids = _ids(prediction, palette).repeat(times, 0).repeat(times, 1)
     picture = overlay(larger, ids, palette, opacity)
-    names = legend(_entries(prediction, palette, classes), picture.width)
-    joined = Image.new("RGB", (picture.width, picture.height + names.height), "white")
+    names = legend(_entries(prediction, palette, classes), max(picture.width, LEGEND_WIDTH))
+    joined = Image.new("RGB", (names.width, picture.height + names.height), "white")
     joined.paste(picture, (0, 0))
     joined.paste(names, (0, picture.height))
     return joined
