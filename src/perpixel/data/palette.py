@@ -23,6 +23,8 @@ Palette = Sequence[Color]
 
 IGNORE_COLOR: Color = (224, 224, 192)  # as Pascal VOC draws what it leaves unlabelled
 MAX_COLORS = 256
+LEGEND_WIDTH = 320  # at least, so that names can be read
+LONGEST_ENLARGED = 2048  # pixels that the longer side of a small picture may grow to
 
 # The first colours, chosen by eye to sit well together at half opacity; later ones are computed.
 FIRST_COLORS: tuple[Color, ...] = (
