@@ -65,6 +65,26 @@ def test_what_cannot_be_done_is_said_in_one_message(
     assert "Traceback" not in said
 
 
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(28, "No space left on device", "runs/a/last.ckpt"), "No space left on device: runs/a/last.ckpt"),
+        (RuntimeError("shapes\ndiffer"), "RuntimeError: shapes differ. Please report it"),
+    ],
+)
+def test_what_nobody_foresaw_is_said_in_one_message_too(
+    error: Exception, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("perpixel.cli.main.app", fail)
+    assert call("models") == 2
+    assert message in capsys.readouterr().err
+    with pytest.raises(type(error)):
+        main(["models", "--debug"])
+
+
 def test_every_command_helps_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("demo", "inspect", "models", "train", "evaluate", "predict"):
         assert call(command, "--help") == 0

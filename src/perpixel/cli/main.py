@@ -65,14 +65,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = expand([word for word in given if word != "--debug"])
     try:
         sys.exit(app(words, prog_name="perpixel", standalone_mode=True))
-    except PerpixelError as error:
-        if debug:
-            raise
-        _say(str(error))
-        sys.exit(2)
     except KeyboardInterrupt:
         _say("Stopped.")
         sys.exit(130)
+    except Exception as error:
+        if debug:
+            raise
+        _say(_explain(error))
+        sys.exit(2)
+
+
+def _explain(error: Exception) -> str:
+    """Return one message: what was raised on purpose, what the system refused, or that we erred."""
+    if isinstance(error, PerpixelError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        where = f": {error.filename}" if error.filename else ""
+        return f"the system refused ({error.strerror}{where}). Free space, or mend permissions, and start again."
+    if isinstance(error, MemoryError):
+        return "out of memory. Use smaller images, --crop-size or --tile."
+    return (
+        f"an error that it should have foreseen: {type(error).__name__}: {' '.join(str(error).split())}. "
+        "Please report it, with what the same command says with --debug."
+    )
 
 
 def expand(words: Sequence[str]) -> list[str]:

@@ -312,6 +312,8 @@ def _unwritable(out: Path, reason: str | None) -> str:
 
 def _require_splits(dataset: Dataset) -> None:
     missing = [split for split in ("train", "val") if split not in dataset.splits or not dataset.pairs(split)]
+    if missing == ["val"] and len(dataset.pairs("train")) == 1:
+        raise DataError("train: expected at least two pairs, one of them to validate on, got one. Label another image.")
     if missing:
         raise DataError(
             f"train: the data has no usable pairs in {' and '.join(missing)} (it has "
