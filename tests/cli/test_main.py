@@ -50,6 +50,11 @@ def call(*words: str) -> int:
         (["train", ".", "--minutes", "3", "--epochs", "2"], "expected one budget"),
         (["train", ".", "--precision", "16"], "expected one of auto, 32, bf16"),
         (["train", "--resume", "nowhere"], "no nowhere"),
+        (
+            ["train", "--resume", "a b", "--iterations", "9", "--set", "width=1"],
+            "without --iterations, --set. A resumed",
+        ),
+        (["train", ".", "--minutes", "nan"], "expected a number above 0"),
         (["evaluate", "nowhere"], "no nowhere"),
         (["predict", "nowhere", "x.jpg", "--out", "o"], "no nowhere"),
         (["inspect", "nowhere"], "nowhere"),

@@ -12,8 +12,8 @@ import perpixel
 from perpixel.data.spec import DatasetSpec
 from perpixel.data.transforms import from_albumentations
 from perpixel.errors import DataError, RunError, UsageError
-from perpixel.runs.run import Run
-from perpixel.runs.start import Wishes, load_initial_weights, prepare_run, train
+from perpixel.runs.run import Run, write_record
+from perpixel.runs.start import Wishes, load_initial_weights, prepare_resume, prepare_run, train
 from perpixel.training.recipe import Budget
 from tests.tiny import write_tiny
 
@@ -103,6 +103,28 @@ def test_other_folders_are_read_as_the_runs_own_data_was(run: Path, data: Path, 
         assert dataset.splits == ("all",)
         assert len(dataset.pairs("all")) == 2
         assert dataset.classes == opened.classes
+
+
+def test_a_run_of_before_root_was_written_down_keeps_its_splits(data: Path, tmp_path: Path) -> None:
+    """Its data, two folders without dataset.yaml, is recognised as it was when it began."""
+    for kind in ("images", "masks"):
+        (tmp_path / kind).mkdir()
+        for path in (data / kind).glob("*/*"):
+            (tmp_path / kind / path.name).write_bytes(path.read_bytes())
+    out = tmp_path / "run"
+    began = prepare_run([tmp_path / "images", tmp_path / "masks"], out, SMALL)
+    write_record(out, began.record.model_copy(update={"root": None}))
+    resumed = prepare_resume(out)
+    assert resumed.remarks == ()
+    assert resumed.job.dataset.splits == began.job.dataset.splits == ("train", "val")
+
+
+def test_a_run_whose_data_moved_says_what_to_do(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    record = prepare_run([data], out, SMALL).record
+    write_record(out, record.model_copy(update={"data": (str(tmp_path / "gone"),)}))
+    with pytest.raises(RunError, match="to resume, put it back"):
+        prepare_resume(out)
 
 
 def test_a_place_that_cannot_be_made_is_refused_before_the_data_is_read(tmp_path: Path) -> None:

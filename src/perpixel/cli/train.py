@@ -2,6 +2,7 @@
 
 import math
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 
 def train_command(
+    context: typer.Context,
     data: Annotated[
         list[Path] | None,
         typer.Argument(help="A data set folder, its dataset.yaml, or two folders: IMAGES MASKS."),
@@ -66,6 +68,7 @@ def train_command(
     if resume is not None:
         if data:
             raise UsageError("train: expected DATA or --resume, got both. A resumed run knows its data.")
+        _refuse_changes(context)
         _finish(resume, _resume(resume, console), console)
         return
     if not data:
@@ -110,7 +113,7 @@ def introduce(prepared: "Prepared", out: Path, console: "Console") -> None:
         f"{job.dataset.spec.name}: {pairs}; {job.dataset.num_classes} classes: {', '.join(job.dataset.classes)}\n"
         f"{recipe.model}, preset {recipe.preset}: {parameters:,} parameters (width {recipe.width:g}), images at "
         f"{recipe.image_scale:g} of their size, crops {recipe.crop_size or 'whole'}, batches of {recipe.batch_size}\n"
-        f"Into {out}; Ctrl-C stops, `perpixel train --resume {out}` goes on.",
+        f"Into {out}; Ctrl-C stops, `perpixel train --resume {_quote(out)}` goes on.",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
     for remark in prepared.remarks:
@@ -137,14 +140,32 @@ def listener(prepared: "Prepared", console: "Console") -> "Listener":
 def _finish(out: Path, outcome: "Outcome", console: "Console") -> None:
     state = outcome.state
     if not outcome.finished:
-        console.print(f"Stopped at iteration {state.iteration}. Go on with: perpixel train --resume {out}")
+        console.print(f"Stopped at iteration {state.iteration}. Go on with: perpixel train --resume {_quote(out)}")
         raise typer.Exit(130)
     console.print(
         f"Done after {state.iteration} iterations; best {100 * state.best:.1f} % at iteration "
-        f"{state.best_iteration}. Next:\n  perpixel evaluate {out}\n  perpixel predict {out} PHOTOS --out "
-        "labelled --overlay",
+        f"{state.best_iteration}. Next:\n  perpixel evaluate {_quote(out)}\n  perpixel predict {_quote(out)} PHOTOS "
+        "--out labelled --overlay",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
+
+
+def _refuse_changes(context: typer.Context) -> None:
+    """Refuse what a resumed run would silently not heed."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    typed = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    given = ["--" + name.replace("_", "-") for name in typed if name not in ("data", "resume", "devices")]
+    if given:
+        raise UsageError(
+            f"train: expected --resume without {', '.join(given).replace('--settings', '--set')}. A resumed run keeps "
+            "its settings; for others, begin a new run from its weights: "
+            f"perpixel train DATA --weights {_quote(context.params['resume'])}."
+        )
+
+
+def _quote(path: Path) -> str:
+    """Return a path as a shell takes it."""
+    return shlex.quote(str(path))
 
 
 def _budget(iterations: int | None, epochs: float | None, minutes: float | None) -> "Budget | None":

@@ -149,13 +149,15 @@ class Run:
         """
         if not elsewhere and not all(path.exists() for path in self.data):
             raise RunError(
-                f"evaluate: the data of this run was at {', '.join(map(str, self.data))}, and is not there now. "
-                "Say where it is with --data."
+                f"load: the data of this run was at {', '.join(map(str, self.data))}, and is not there now. To "
+                "evaluate, say where it is with --data; to resume, put it back, or correct `data` and `root` in "
+                f"{self.path / RECORD}."
             )
         if not elsewhere and self.record.root is not None:
             return Dataset(self.dataset_spec, Path(self.record.root))
         paths = [Path(path) for path in elsewhere or self.data]
-        dataset = open_dataset(*paths) if _describes_itself(paths) else self._like_ours(paths)
+        foreign = bool(elsewhere) and not _describes_itself(paths)
+        dataset = self._like_ours(paths) if foreign else open_dataset(*paths)
         if tuple(dataset.classes) != self.classes:
             raise RunError(
                 f"evaluate: expected data with the run's classes ({', '.join(self.classes)}), got "

@@ -36,14 +36,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 def save_model(path: Path, state: dict[str, Tensor], facts: dict[str, str]) -> None:
     """Store weights and buffers as safetensors; `facts` say what they scored."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
-
-    def write(beside: Path) -> None:
-        beside.touch()
-        mode = beside.stat().st_mode  # as any new file here; safetensors closes its own to everybody else
-        save_file(tensors, beside, metadata={"format": "pt", **facts})
-        beside.chmod(mode)
-
-    write_atomically(path, write)
+    write_atomically(path, lambda beside: save_file(tensors, beside, metadata={"format": "pt", **facts}))
 
 
 def load_model(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
