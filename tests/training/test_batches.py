@@ -9,6 +9,7 @@ import torch
 
 from perpixel.data.masks import IGNORE
 from perpixel.data.normalization import Normalization
+from perpixel.errors import DataError
 from perpixel.training.batches import TrainingSamples, collate, normalize, stream
 from tests.tiny import tiny_job, write_tiny
 
@@ -56,3 +57,12 @@ def test_training_and_prediction_normalise_alike(order: str, dtype: type) -> Non
     normalization = Normalization(mean=(10, 20, 30), std=(2, 3, 4), order=order)  # type: ignore[arg-type]
     expected = torch.from_numpy(normalization.apply(pixels))
     torch.testing.assert_close(normalize(torch.from_numpy(pixels), normalization), expected)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_file_that_turned_bad_is_named_in_one_line(samples: TrainingSamples, workers: int) -> None:
+    """Whether a thread or another process reads it."""
+    for pair in samples.pairs:
+        pair.image.write_bytes(b"")
+    with pytest.raises(DataError, match=r"^images: expected a whole image, cannot read [^\n]*$"):
+        next(iter(stream(samples, 2, 0, 2, workers)))

@@ -1,5 +1,6 @@
 """From pairs on disk to batches of tensors, prefetched while the network computes."""
 
+import signal
 from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +19,7 @@ from perpixel.data.dataset import Pair
 from perpixel.data.masks import IGNORE
 from perpixel.data.normalization import Normalization
 from perpixel.data.transforms import Transform, augment
+from perpixel.errors import DataError
 from perpixel.ops.resize import scaled_size
 from perpixel.training.order import SampleOrder, sample_generator
 from perpixel.training.recipe import Recipe
@@ -152,18 +154,35 @@ def stream(samples: TrainingSamples, batch_size: int, start: int, stride: int, w
         start: Number of the first sample of the first batch.
         stride: Samples from the start of one batch to the start of the next, over all processes.
         workers: 0 prefetches in threads of this process; n starts n processes.
+
+    Raises:
+        DataError: A file cannot be read.
     """
     if workers:
+        yield from _loaded(samples, _Endless(batch_size, start, stride), workers)
+    else:
+        yield from _prefetched(samples, batch_size, start, stride)
+
+
+def _loaded(samples: TrainingSamples, order: "_Endless", workers: int) -> Iterator[Batch]:
+    """Prepare batches in worker processes."""
+    try:
         yield from DataLoader(
             samples,
-            batch_sampler=_Endless(batch_size, start, stride),
+            batch_sampler=order,
             num_workers=workers,
             collate_fn=collate,
             prefetch_factor=2,
             persistent_workers=True,
+            worker_init_fn=_leave_interrupts,
         )
-    else:
-        yield from _prefetched(samples, batch_size, start, stride)
+    except DataError as error:  # PyTorch puts the worker's traceback into the message
+        raise DataError(str(error).rpartition(f"{DataError.__name__}: ")[2].strip()) from None
+
+
+def _leave_interrupts(_: int) -> None:
+    """Let the process that trains decide when Ctrl-C stops; a terminal sends it to workers too."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _Endless(Sampler[list[int]]):
