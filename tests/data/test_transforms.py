@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydantic import ValidationError
@@ -82,6 +82,7 @@ def test_the_same_generator_gives_the_same_view(seed: int) -> None:
     rotate=st.sampled_from([0, 20, 180]),
     flips=st.sampled_from([(0, 0), (1, 0), (0, 1), (1, 1)]),
 )
+@example(seed=20794, rotate=0, flips=(0, 0))
 def test_pixels_and_target_stay_aligned(seed: int, rotate: float, flips: tuple[int, int]) -> None:
     """Each grey level says its class; away from borders between classes the two must agree."""
     pixels, target = smooth(96, 128)
@@ -91,7 +92,8 @@ def test_pixels_and_target_stay_aligned(seed: int, rotate: float, flips: tuple[i
     assert (shown[..., 0][~inside] == 77).all()
     agrees = np.rint(shown[..., 0] / 40) == crop
     assert agrees[inside].mean() > 0.85  # bilinear values between two classes may say a third
-    middle = inside.copy()
+    middle = np.zeros_like(inside)  # a border may run just outside the crop, so its frame says nothing
+    middle[3:-3, 3:-3] = inside[3:-3, 3:-3]
     for shift in (-3, -2, -1, 1, 2, 3):
         for axis in (0, 1):
             middle &= np.roll(crop, shift, axis) == crop
