@@ -127,6 +127,17 @@ def test_a_run_whose_data_moved_says_what_to_do(data: Path, tmp_path: Path) -> N
         prepare_resume(out)
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [(b"perpixel: 0.0.1", "torch: Field required; .*; and"), (b"\xff\xfe", "codec"), (b"", "all of it: ")],
+)
+def test_a_record_of_another_version_says_what_does_not_fit(tmp_path: Path, text: bytes, reason: str) -> None:
+    (tmp_path / "run.yaml").write_bytes(text)
+    with pytest.raises(RunError, match=reason) as caught:
+        Run.open(tmp_path)
+    assert "another version" in str(caught.value)
+
+
 def test_a_place_that_cannot_be_made_is_refused_before_the_data_is_read(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match=r"--out: expected a directory .* is a file"):

@@ -90,9 +90,9 @@ class Run:
         if not (path / RECORD).is_file():
             raise RunError(_not_a_run(path))
         try:
-            record = Record.model_validate(yaml.safe_load((path / RECORD).read_text()))
+            record = Record.model_validate(yaml.safe_load((path / RECORD).read_text(encoding="utf-8")))
             return cls(path, record, DatasetSpec.load(path / DATASET))
-        except (ValidationError, yaml.YAMLError, DataError, OSError) as error:
+        except (ValidationError, UnicodeDecodeError, yaml.YAMLError, DataError, OSError) as error:
             raise RunError(
                 f"load: {path / RECORD} or {DATASET} beside it cannot be read ({_first_line(error)}). "
                 f"It was written by another version, or edited; this is perpixel {__version__}."
@@ -227,6 +227,9 @@ def _plain(value: Any) -> Any:
 
 
 def _first_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        wrong = [f"{'.'.join(map(str, e['loc'])) or 'all of it'}: {e['msg']}" for e in error.errors()]
+        return "; ".join(wrong[:3]) + (f"; and {len(wrong) - 3} more" if len(wrong) > 3 else "")
     return str(error).splitlines()[0]
 
 

@@ -75,7 +75,11 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise RunError(f"resume: {path} is damaged ({error}). Start again with a new --out.") from None
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise RunError(
+            f"resume: {path} is damaged ({reason}). Start again with a new --out, from what this run has reached: "
+            f"perpixel train DATA --weights {path.parent}."
+        ) from None
     return state
 
 
