@@ -98,7 +98,7 @@ def test_a_truncated_file_is_named(tmp_path: Path):
     (tmp_path / "a.jpg").write_bytes(packed.getvalue()[:-900])
     with pytest.raises(DataError, match=r"expected a whole image, cannot read .*a\.jpg \(image file is truncated"):
         read_pixels(tmp_path / "a.jpg")
-    with pytest.raises(DataError, match=r"or leave the pair out: `exclude` in dataset\.yaml"):
+    with pytest.raises(DataError, match=r"or leave it out; in a data set, by `exclude` in dataset\.yaml"):
         read_pixels(tmp_path / "a.jpg")
 
 

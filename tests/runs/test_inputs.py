@@ -87,3 +87,11 @@ def test_a_missing_input_is_named_and_the_others_are_found(tmp_path: Path) -> No
 def test_no_image_at_all_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="expected images, found none"):
         find_inputs([str(tmp_path / "*.png")], tmp_path / "out")
+
+
+def test_a_pattern_below_a_folder_with_brackets_in_its_name(tmp_path: Path) -> None:
+    """Letters in brackets are alternatives to a pattern, unless a folder is called so."""
+    folder = write_images(tmp_path / "day [1]", "a.png", "b.png").parent
+    found, failed = find_inputs([str(folder / "day [1]/*.png")], tmp_path / "out")
+    assert [item.name for item in found] == ["a", "b"]
+    assert not failed

@@ -253,5 +253,5 @@ def _unreadable(path: Path, error: BaseException) -> str:
     many = "If it is a TIFF of more than four channels, save it as .npy. " if path.suffix.lower() in _TIFF else ""
     return (
         f"images: expected a whole image, cannot read {path} ({reason}). "
-        f"{many}Restore it from its source, or leave the pair out: `exclude` in dataset.yaml."
+        f"{many}Restore it from its source, or leave it out; in a data set, by `exclude` in dataset.yaml."
     )

@@ -71,9 +71,10 @@ def _files(word: str, out: Path) -> list[tuple[Path, Path]]:
         return [(path, path.parent)]
     if not glob.has_magic(word):
         return []
-    matches = sorted(Path(match) for match in glob.glob(word, recursive=True))
-    files = [match for match in matches if match.is_file() and is_image_name(match.name)]
-    return [(file, _fixed_part(path)) for file in _without(out, files)]
+    base = _fixed_part(path)
+    names = glob.glob(str(path.relative_to(base)), root_dir=base, recursive=True)
+    files = [base / name for name in sorted(names) if is_image_name(Path(name).name) and (base / name).is_file()]
+    return [(file, base) for file in _without(out, files)]
 
 
 def _without(out: Path, files: Iterable[Path]) -> list[Path]:
@@ -82,10 +83,13 @@ def _without(out: Path, files: Iterable[Path]) -> list[Path]:
 
 
 def _fixed_part(pattern: Path) -> Path:
-    """Return the folders of a pattern before its first star."""
-    while glob.has_magic(str(pattern)):
-        pattern = pattern.parent
-    return pattern
+    """Return the folders of a pattern that exist as they are written: brackets may be part of a name."""
+    base = Path(pattern.anchor)
+    for part in pattern.relative_to(base).parts[:-1]:
+        if not (base / part).is_dir():
+            break
+        base /= part
+    return base
 
 
 def _name(files: list[tuple[Path, Path]]) -> list[Input]:
