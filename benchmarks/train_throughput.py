@@ -77,9 +77,8 @@ def compare(arguments: argparse.Namespace) -> dict:
 
 def run_side(side: str, arguments: argparse.Namespace) -> dict:
     """Run one side in a fresh process; only ours gets what perpixel sets for itself."""
-    environment = {k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY", "OMP_NUM_THREADS")}
-    if side in ("ours", "pipeline"):
-        environment["OMP_WAIT_POLICY"] = "PASSIVE"  # as `perpixel` itself does before PyTorch is loaded
+    spinning = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_NUM_THREADS")  # perpixel sets its own when imported
+    environment = {name: value for name, value in os.environ.items() if name not in spinning}
     command = [sys.executable, __file__, arguments.data, "--side", side, "--model", arguments.model]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
