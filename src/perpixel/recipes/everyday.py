@@ -40,7 +40,8 @@ def quick(model: str, data: DataFacts, budget: Budget | None = None) -> Recipe:
         model=model, preset="quick", width=0.25, image_scale=scale,
         crop_size=(_crop(height), _crop(width)), batch_size=4, budget=budget,
         augmentation=Augmentation(scale=(0.6, 1.8), flip=0.5, color=0.2),
-        optimizer=AdamW(learning_rate=QUICK_RATES.get(model, QUICK_RATE), weight_decay=1e-2), schedule=OneCycle(warmup=0.1),
+        optimizer=AdamW(learning_rate=QUICK_RATES.get(model, QUICK_RATE), weight_decay=1e-2),
+        schedule=OneCycle(warmup=0.1),
         class_weights="enet", clip_gradient=5.0,
         sources={"class_weights": "Paszke et al., ENet, 2016", "*": "ours, chosen on CamVid's validation split"},
     )  # fmt: skip
