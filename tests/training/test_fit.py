@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
-from perpixel.errors import OutOfMemory, TrainingDiverged, UsageError
+from perpixel.errors import DataError, OutOfMemory, TrainingDiverged, UsageError
 from perpixel.metrics.scores import Scores
 from perpixel.training import fit as fit_module
 from perpixel.training import memory
@@ -17,7 +18,7 @@ from perpixel.training.fit import fit
 from perpixel.training.job import Job, Listener, State
 from perpixel.training.recipe import Budget
 from perpixel.training.validate import Example
-from tests.tiny import TinyNet, same_weights, tiny_job, weights_of, write_tiny
+from tests.tiny import TinyNet, same_weights, shapes, tiny_job, weights_of, write_tiny
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +202,27 @@ def test_a_loss_that_is_not_finite_stops_with_files_iteration_rate_and_advice(da
     state, _ = load_model(tmp_path / "model.safetensors")
     assert all(torch.isfinite(value).all() for value in state.values() if value.is_floating_point())
     assert load_checkpoint(tmp_path / "last.ckpt")["state"]["iteration"] > 0
+
+
+def test_a_file_that_turns_bad_costs_nothing_that_was_learned(tmp_path: Path) -> None:
+    """The checkpoint is written before the error is told, so that a mended data set goes on from there."""
+    data = write_tiny(tmp_path / "tiny")
+    job = tiny_job(data, tmp_path / "run", budget=Budget(iterations=12), validations=1)
+
+    class Spoil(Listener):
+        def stepped(self, state: State, loss: float, rate: float, progress: float, images: int) -> None:
+            if state.iteration == 3:
+                for path in (data / "masks/val").iterdir():
+                    path.write_bytes(b"")
+
+    with pytest.raises(DataError):
+        fit(network(), job, Spoil())
+    assert load_checkpoint(tmp_path / "run/last.ckpt")["state"]["iteration"] == 12
+    for index, path in enumerate(sorted((data / "masks/val").iterdir())):
+        Image.fromarray(shapes(1000 + index, (24, 32))[1]).save(path)
+    outcome = fit(network(), job, resume=True)
+    assert [row["iteration"] for row in outcome.state.rows] == [12]
+    assert (tmp_path / "run/model.safetensors").exists()
 
 
 def test_an_odd_first_loss_is_explained(data: Path, tmp_path: Path) -> None:

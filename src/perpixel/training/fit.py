@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from perpixel.errors import OutOfMemory, UsageError
+from perpixel.errors import DataError, OutOfMemory, UsageError
 from perpixel.losses.cross_entropy import cross_entropy
 from perpixel.metrics.scores import Scores
 from perpixel.training import files
@@ -111,7 +111,13 @@ class Fit:
                 if agree(stop(), self.world):
                     return self.end(finished=False)
                 self.save_now_and_then()
+            if not self.state.rows or self.state.rows[-1]["iteration"] != self.state.iteration:
+                self.validate()  # the last one failed before, on a file that has been mended since
             return self.end(finished=True)
+        except DataError:  # a file turned bad: nothing is lost, and the run goes on once it is mended
+            if self.world.leads and self.state.iteration:
+                self.save()
+            raise
         finally:
             batches.close()
 
