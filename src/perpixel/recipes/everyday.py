@@ -18,9 +18,6 @@ QUICK_VIEWS = 50  # how often each image should be seen within the budget
 QUICK_SCALES = (1.0, 0.75, 0.5, 0.375, 0.25)
 QUICK_SHORTEST = 64  # the network should still see something: shorter side, in pixels
 QUICK_MINUTES = 15.0
-# Peak rates, chosen on drawn street scenes. Without skips, little of the gradient reaches SegNet's encoder.
-QUICK_RATE = 2e-3
-QUICK_RATES = {"segnet": 6e-3}
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ def quick(model: str, data: DataFacts, budget: Budget | None = None) -> Recipe:
         model=model, preset="quick", width=0.25, image_scale=scale,
         crop_size=(_crop(height), _crop(width)), batch_size=4, budget=budget,
         augmentation=Augmentation(scale=(0.6, 1.8), flip=0.5, color=0.2),
-        optimizer=AdamW(learning_rate=QUICK_RATES.get(model, QUICK_RATE), weight_decay=1e-2),
+        optimizer=AdamW(learning_rate=2e-3, weight_decay=1e-2),
         schedule=OneCycle(warmup=0.1),
         class_weights="enet", clip_gradient=5.0,
         sources={"class_weights": "Paszke et al., ENet, 2016", "*": "ours, chosen on CamVid's validation split"},
