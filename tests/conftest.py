@@ -8,8 +8,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before PyTorch starts; two core
 
 import pytest
 import torch
+from hypothesis import settings
 
 torch.set_num_threads(1)
+settings.register_profile("perpixel", deadline=None)  # a busy machine is no failure
+settings.load_profile("perpixel")
 
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 
