@@ -57,3 +57,16 @@ def test_a_broken_pair_makes_the_code_1_and_much_ignored_is_warned_about(app: ty
     assert result.exit_code == 1
     assert "50% of all pixels are ignored" in result.stderr
     assert "val/1" in result.stderr
+
+
+@pytest.mark.parametrize(("option", "said"), [("--report", "expected a folder"), ("--json", "expected a file")])
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_measured(
+    app: typer.Typer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, said: str
+) -> None:
+    run = write_run(tmp_path / "run", write_data(tmp_path / "data"))
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.setattr("perpixel.cli.evaluate._measure", lambda *_: pytest.fail("it measured first"))
+    place = tmp_path / "file" if option == "--report" else tmp_path
+    result = CliRunner().invoke(app, [str(run), option, str(place)])
+    assert said in str(result.exception)
+    assert (tmp_path / "file").read_text() == "mine"

@@ -55,6 +55,7 @@ def evaluate_command(
     from rich.console import Console
 
     options = make_options(scales, fusion, flip, tile, overlap)
+    _require_places(json, report)
     messages = Console(stderr=True, highlight=False, soft_wrap=True)
     evaluation = _measure(run, data or [], split, options, choose_device(device), bool(report))
     document = {"run": run.name or str(run), **evaluation.to_json()}
@@ -70,6 +71,16 @@ def evaluate_command(
         for failure in evaluation.failed:
             messages.print(f"[red]Failed:[/] {_escape(failure.source)}: {_escape(failure.reason)}")
         raise typer.Exit(1)
+
+
+def _require_places(json: Path | None, report: Path | None) -> None:
+    """Refuse, before minutes of measuring, what could not be written after them."""
+    from perpixel.errors import UsageError
+
+    if report is not None and report.exists() and not report.is_dir():
+        raise UsageError(f"--report: expected a folder, got the file {report}. Name a new folder.")
+    if json is not None and json.is_dir():
+        raise UsageError(f"--json: expected a file, got the folder {json}. Add a name: {json / 'scores.json'}.")
 
 
 def _measure(
