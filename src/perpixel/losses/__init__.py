@@ -2,5 +2,15 @@
 
 from perpixel.losses.class_balance import BALANCE_RULES, BalanceRule, class_weights
 from perpixel.losses.cross_entropy import LossNormalization, cross_entropy
+from perpixel.losses.sampling import sample_target
+from perpixel.losses.weighted import weighted_cross_entropy
 
-__all__ = ["BALANCE_RULES", "BalanceRule", "LossNormalization", "class_weights", "cross_entropy"]
+__all__ = [
+    "BALANCE_RULES",
+    "BalanceRule",
+    "LossNormalization",
+    "class_weights",
+    "cross_entropy",
+    "sample_target",
+    "weighted_cross_entropy",
+]
