@@ -16,6 +16,9 @@ PARAMETERS = {
     ("segnet", 12): 29_449_932,
     ("segnet-basic", 11): 1_416_587,
     ("segnet-basic", 12): 1_416_652,
+    ("bayesian-segnet", 11): 29_449_355,  # dropout has no weights
+    ("bayesian-segnet-basic", 11): 1_416_587,
+    ("deconvnet", 21): 251_805_653,
     ("unet-same", 2): 31_037_698,  # derived from the paper's count below
 }
 

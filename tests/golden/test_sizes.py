@@ -51,6 +51,9 @@ COARSEST = {
     **{name: [*vgg_layers(100), FC6] for name in ("fcn32s", "fcn16s", "fcn8s", "fcn8s-at-once")},
     "segnet": list(vgg_layers()),
     "segnet-basic": BASIC,
+    "bayesian-segnet": list(vgg_layers()),
+    "bayesian-segnet-basic": BASIC,
+    "deconvnet": [*vgg_layers(), FC6],
     "unet-same": UNET,
 }
 

@@ -11,6 +11,8 @@ import torch
 from torch import nn
 
 from perpixel.errors import UsageError
+from perpixel.models.deconvnet import DeconvNet
+from perpixel.models.bayesian_segnet import BayesianSegNet, BayesianSegNetBasic
 from perpixel.models.fcn import FCN8s, FCN16s, FCN32s
 from perpixel.models.segnet import SegNet, SegNetBasic
 from perpixel.models.unet import UNetSame
@@ -39,6 +41,8 @@ class Row:
 
 FCN = "Shelhamer, TPAMI 2017, 1605.06211"
 SEGNET = "Badrinarayanan, TPAMI 2017, 1511.00561"
+DECONVNET = "Noh, ICCV 2015, 1505.04366"
+BAYESIAN = "Kendall, BMVC 2017, 1511.02680"
 UNET = "Ronneberger, MICCAI 2015, 1505.04597"
 
 MODELS = {
@@ -61,6 +65,25 @@ MODELS = {
         num_classes=11,
         output_stride=16,
         receptive_field=106,
+    ),
+    "bayesian-segnet": Row(
+        BayesianSegNet,
+        paper=BAYESIAN,
+        encoder="vgg16",
+        num_classes=11,
+        output_stride=32,
+        receptive_field=212,
+    ),
+    "bayesian-segnet-basic": Row(
+        BayesianSegNetBasic,
+        paper=BAYESIAN,
+        encoder="segnet-basic",
+        num_classes=11,
+        output_stride=16,
+        receptive_field=106,
+    ),
+    "deconvnet": Row(
+        DeconvNet, paper=DECONVNET, encoder="vgg16", num_classes=21, output_stride=32, receptive_field=404
     ),
     "unet-same": Row(UNetSame, paper=UNET, encoder="unet", num_classes=2, output_stride=16, receptive_field=140),
 }
