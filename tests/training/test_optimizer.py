@@ -1,11 +1,13 @@
 """Caffe's rules for biases, read off the optimiser's groups."""
 
+import pytest
 import torch
 from torch import nn
 
+from perpixel.errors import UsageError
 from perpixel.recipes.fcn import FCN32S
 from perpixel.recipes.segnet import SEGNET, SEGNET_BASIC
-from perpixel.training.optimizer import make_optimizer, set_rate
+from perpixel.training.optimizer import freeze, make_optimizer, set_rate
 from perpixel.training.recipe import SGD, AdamW
 
 
@@ -65,3 +67,30 @@ def test_momentum_and_decay_are_caffes() -> None:
     first = 2.0 - 0.1 * (3 + 0.5 * 2.0)
     second = first - (0.9 * 0.1 * (3 + 0.5 * 2.0) + 0.1 * (3 + 0.5 * first))
     torch.testing.assert_close(net.weight.detach(), torch.tensor([[second]]))
+
+
+def test_named_layers_learn_faster_biases_included() -> None:
+    """DeepLab's train.prototxt: fc8 has `lr_mult: 10` and `20`; the first pattern that fits decides."""
+    found = rules(SGD(learning_rate=1.0, bias_rate=2.0, layer_rates={"0.*": 10.0, "*": 1.0}))
+    assert (found["0.weight"][0], found["0.bias"][0]) == (10.0, 20.0)
+    assert found["1.weight"][0] == 1.0
+
+
+def test_only_the_named_layers_learn() -> None:
+    """FCN-32s-fixed learns its last layer alone."""
+    net = nn.ModuleDict({"body": nn.Conv2d(3, 4, 1), "score_fr": nn.Conv2d(4, 2, 1)})
+    freeze(net, "classifier")
+    assert [name for name, p in net.named_parameters() if p.requires_grad] == ["score_fr.weight", "score_fr.bias"]
+
+
+def test_what_the_network_froze_itself_stays_frozen() -> None:
+    net = small()
+    freeze(net, ("*",))
+    assert not net[2].weight.requires_grad
+    freeze(net, "all")
+    assert not net[2].weight.requires_grad
+
+
+def test_a_name_that_fits_no_parameter_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"fc8\*, which fit none"):
+        freeze(small(), ("fc8*",))

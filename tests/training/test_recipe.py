@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from perpixel.errors import UsageError
-from perpixel.training.recipe import Budget, OneCycle, Recipe, with_settings
+from perpixel.training.recipe import Bootstrapped, Budget, OneCycle, Recipe, with_settings
 
 RECIPE = Recipe(model="segnet")
 
@@ -57,3 +57,18 @@ def test_a_recipe_survives_being_written_and_read() -> None:
 
     text = yaml.safe_dump(RECIPE.model_dump(mode="json"))
     assert Recipe.model_validate(yaml.safe_load(text)) == RECIPE
+
+
+def test_a_loss_can_be_named_and_its_numbers_set() -> None:
+    assert with_settings(RECIPE, ["loss=bootstrapped", "loss.pixels=512"]).loss == Bootstrapped(pixels=512)
+
+
+def test_layers_can_be_given_a_rate() -> None:
+    changed = with_settings(RECIPE, ["optimizer.layer_rates={'*fc8*': 10}"]).optimizer
+    assert changed.layer_rates == {"*fc8*": 10.0}
+
+
+def test_a_record_of_an_older_version_still_reads() -> None:
+    """Keys that came later have defaults that change nothing."""
+    old = {"model": "segnet", "loss_normalization": "valid", "class_weights": "none"}
+    assert Recipe.model_validate(old) == RECIPE

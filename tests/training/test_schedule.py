@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perpixel.training.recipe import Fixed, OneCycle, Poly, Schedule, Step
+from perpixel.training.recipe import Fixed, OneCycle, Poly, Schedule, Stairs, Step
 from perpixel.training.schedule import rate_factor
 
-SCHEDULES: list[Schedule] = [Fixed(), Step(every=100), Poly(), Poly(warmup=0.1), OneCycle()]
+SCHEDULES: list[Schedule] = [Fixed(), Step(every=100), Stairs(every=0.3), Poly(), Poly(warmup=0.1), OneCycle()]
 
 
 def test_poly_is_caffes() -> None:
@@ -19,6 +19,13 @@ def test_step_counts_iterations_not_progress() -> None:
     """SegNet's `step` with stepsize 1e7 is constant, whatever the budget."""
     assert rate_factor(Step(every=10_000_000), 0.9, 40_000) == 1.0
     assert rate_factor(Step(every=2000, factor=0.1), 0.2, 4000) == pytest.approx(0.01)
+
+
+def test_stairs_are_steps_in_parts_of_the_budget() -> None:
+    """2000 of 6000 iterations: the same rates at the same parts of any budget."""
+    step, stairs = Step(every=2000), Stairs(every=2000 / 6000)
+    for iteration in (0, 1999, 2000, 3999, 4000, 5999):
+        assert rate_factor(stairs, iteration / 6000, 0) == pytest.approx(rate_factor(step, 0.0, iteration))
 
 
 def test_one_cycle_rises_to_its_peak_and_falls_to_zero() -> None:

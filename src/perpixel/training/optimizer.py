@@ -1,13 +1,18 @@
-"""Optimisers with the rules that Caffe's networks need for their biases."""
+"""Which parameters learn, and how fast: Caffe's rules for biases and for single layers."""
 
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from itertools import groupby
 from typing import Any
 
 import torch
 from torch import nn
 
+from perpixel.errors import UsageError
 from perpixel.training.recipe import SGD, AdamW, Optimizer
+
+# What the papers call the classifier: the layers that score classes, by the names they have in the networks.
+CLASSIFIER = ("*score*", "*classifier*", "*fc8*")
 
 
 def make_optimizer(model: nn.Module, options: SGD | AdamW) -> torch.optim.Optimizer:
@@ -40,16 +45,45 @@ def set_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
         group["lr"] = learning_rate * group["rate"]
 
 
+def freeze(model: nn.Module, trainable: str | tuple[str, ...]) -> None:
+    """Let only some parameters learn.
+
+    Args:
+        model: Changed in place.
+        trainable: "all", "classifier", or patterns of parameters' names, e.g. "*score*".
+
+    Raises:
+        UsageError: No parameter has such a name.
+    """
+    if trainable == "all":
+        return
+    patterns = CLASSIFIER if isinstance(trainable, str) else trainable
+    names = [name for name, _ in model.named_parameters()]
+    chosen = {name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)}
+    if not chosen:
+        raise UsageError(
+            f"trainable: expected patterns of parameters' names, got {', '.join(patterns)}, which fit none. "
+            f"This network has {', '.join(names[-4:])} and {max(0, len(names) - 4)} more."
+        )
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name in chosen and parameter.requires_grad)
+
+
 def _rules(model: nn.Module, options: Optimizer) -> Iterator[tuple[float, float, nn.Parameter]]:
-    for module in model.modules():
+    for prefix, module in model.named_modules():
         is_norm = isinstance(module, nn.modules.batchnorm._NormBase | nn.GroupNorm | nn.LayerNorm)
         for name, parameter in module.named_parameters(recurse=False):
             if not parameter.requires_grad:
                 continue
+            rate = _layer_rate(f"{prefix}.{name}" if prefix else name, options.layer_rates)
             if is_norm:
                 share = options.norm_shift_decay if name == "bias" else options.norm_decay
-                yield 1.0, options.weight_decay * share, parameter
+                yield rate, options.weight_decay * share, parameter
             elif name == "bias":
-                yield options.bias_rate, options.weight_decay * options.bias_decay, parameter
+                yield rate * options.bias_rate, options.weight_decay * options.bias_decay, parameter
             else:
-                yield 1.0, options.weight_decay, parameter
+                yield rate, options.weight_decay, parameter
+
+
+def _layer_rate(name: str, rates: dict[str, float]) -> float:
+    return next((rate for pattern, rate in rates.items() if fnmatchcase(name, pattern)), 1.0)

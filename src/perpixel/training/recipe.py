@@ -19,12 +19,17 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+# Patterns of parameters' names ("fc8*") and what their rate is multiplied by; the first that fits decides.
+LayerRates = dict[str, Annotated[float, Field(ge=0)]]
+
+
 class SGD(Frozen):
     """Stochastic gradient descent with momentum, and Caffe's rules for biases.
 
     `bias_rate` multiplies the learning rate of biases and `bias_decay` their weight decay
     (`lr_mult: 2, decay_mult: 0` in the released prototxts of FCN, SegNet and DeepLab). `norm_decay` and
-    `norm_shift_decay` are the same for batch normalisation's scale and shift.
+    `norm_shift_decay` are the same for batch normalisation's scale and shift. `layer_rates` multiplies the
+    rates of the layers it names, biases included: {"*fc8*": 10} is DeepLab's 10 and 20.
     """
 
     name: Literal["sgd"] = "sgd"
@@ -35,6 +40,7 @@ class SGD(Frozen):
     bias_decay: float = Field(1.0, ge=0)
     norm_decay: float = Field(1.0, ge=0)
     norm_shift_decay: float = Field(1.0, ge=0)
+    layer_rates: LayerRates = {}
 
 
 class AdamW(Frozen):
@@ -48,6 +54,7 @@ class AdamW(Frozen):
     bias_decay: float = Field(0.0, ge=0)
     norm_decay: float = Field(0.0, ge=0)
     norm_shift_decay: float = Field(0.0, ge=0)
+    layer_rates: LayerRates = {}
 
 
 class Fixed(Frozen):
@@ -61,6 +68,14 @@ class Step(Frozen):
 
     name: Literal["step"] = "step"
     every: int = Field(gt=0)
+    factor: float = Field(0.1, gt=0, le=1)
+
+
+class Stairs(Frozen):
+    """`Step` for any budget: the rate is multiplied by `factor` each time this part of the budget is spent."""
+
+    name: Literal["stairs"] = "stairs"
+    every: float = Field(gt=0, le=1)
     factor: float = Field(0.1, gt=0, le=1)
 
 
@@ -96,10 +111,55 @@ class Budget(Frozen):
             )
 
 
+class CrossEntropy(Frozen):
+    """Every labelled pixel counts; divided as `loss_normalization` says."""
+
+    name: Literal["cross-entropy"] = "cross-entropy"
+
+
+class Bootstrapped(Frozen):
+    """Only the `pixels` worst pixels of each image count (FRRN, Sec. 4.1: K = 512 · m)."""
+
+    name: Literal["bootstrapped"] = "bootstrapped"
+    pixels: int = Field(8192, gt=0)
+
+
+class BorderWeighted(Frozen):
+    """Pixels between two touching objects count up to `1 + weight` times (U-Net, Eq. 2: w0 and σ).
+
+    `background` is the class between objects; connected parts of the other classes are objects.
+    """
+
+    name: Literal["border"] = "border"
+    weight: float = Field(10.0, ge=0)
+    std: float = Field(5.0, gt=0)
+    background: int = Field(0, ge=0)
+
+
+class Windows(Frozen):
+    """Train on square windows around single objects, as DeconvNet does, instead of on images.
+
+    Args:
+        kind: "object" centres on one object and calls everything else background; "proposal" takes a box that
+            overlaps an object, and keeps all labels in it.
+        context: The side of the window over the longer side of the object's tight box.
+        side: To which the window is resized, in pixels; `crop_size` is then cut out of it.
+        min_iou: Of a proposal with its object's tight box.
+    """
+
+    kind: Literal["object", "proposal"]
+    context: float = Field(1.2, ge=1)
+    side: int = Field(250, gt=0)
+    min_iou: float = Field(0.5, ge=0, lt=1)
+
+
 Optimizer = Annotated[SGD | AdamW, Field(discriminator="name")]
-Schedule = Annotated[Fixed | Step | Poly | OneCycle, Field(discriminator="name")]
+Schedule = Annotated[Fixed | Step | Stairs | Poly | OneCycle, Field(discriminator="name")]
+Loss = Annotated[CrossEntropy | Bootstrapped | BorderWeighted, Field(discriminator="name")]
 ClassWeights = Literal["none", "median-frequency", "enet"] | tuple[Annotated[float, Field(ge=0)], ...]
 Side = Annotated[int, Field(gt=0)]
+FREE_KEYS = ("options", "layer_rates")  # tables whose keys are the user's
+NAMED = ("optimizer", "schedule", "auxiliary_schedule", "loss")  # `--set loss=border` is short for its name
 
 
 class Recipe(Frozen):
@@ -109,6 +169,12 @@ class Recipe(Frozen):
     predicts at half resolution, a quarter of the work, and the logits are interpolated back.
     `crop_size` is (H, W) in pixels as the network sees them; None means whole images, which then
     must all have one size or go one at a time.
+
+    `loss_weights` are of a network's several training outputs, in its order; None takes the network's own, and
+    `auxiliary_schedule` lets all but the first fall. `loss_sampling` is the part of the target that counts in one
+    iteration, drawn anew each time in squares of `loss_cell` pixels: FCN's patch sampling. `label_groups` gives
+    each class's group, for outputs that tell groups apart (SIFT Flow's geometry).
+    `trainable` names the parameters that learn, as patterns of their names; "classifier" is `CLASSIFIER`.
     """
 
     model: str
@@ -123,12 +189,20 @@ class Recipe(Frozen):
     accumulate: int = Field(1, gt=0)
     budget: Budget = Budget(epochs=100)
     augmentation: Augmentation = Augmentation()
+    windows: Windows | None = None
     normalization: Normalization | Literal["data"] = "data"
 
     optimizer: Optimizer = AdamW()
     schedule: Schedule = Poly()
-    loss_normalization: Literal["valid", "sum", "weight"] = "valid"
+    loss: Loss = CrossEntropy()
+    loss_normalization: Literal["valid", "sum", "weight", "batch"] = "valid"
+    loss_weights: tuple[Annotated[float, Field(ge=0)], ...] | None = None
+    auxiliary_schedule: Schedule = Fixed()
+    loss_sampling: float = Field(1.0, gt=0, le=1)
+    loss_cell: int = Field(1, gt=0)
+    label_groups: tuple[Annotated[int, Field(ge=0)], ...] = ()
     class_weights: ClassWeights = "none"
+    trainable: Literal["all", "classifier"] | tuple[str, ...] = "all"
     clip_gradient: float | None = Field(None, gt=0)
     average_weights: float = Field(0.0, ge=0, lt=1)
     batch_norm_statistics: Literal["running", "training-set"] = "running"
@@ -196,9 +270,9 @@ def _assign(data: dict[str, Any], path: list[str], value: Any) -> None:
     *parents, last = path
     for parent in parents:
         data = _child(data, parent, ".".join(path))
-    if last not in data and parents != ["options"]:
+    if last not in data and (not parents or parents[-1] not in FREE_KEYS):
         raise _unknown(".".join(path), data)
-    if last in ("optimizer", "schedule") and isinstance(value, str):
+    if last in NAMED and isinstance(value, str):
         value = {"name": value}
     if last in ("iterations", "epochs", "minutes") and parents == ["budget"]:
         data.update(iterations=None, epochs=None, minutes=None)

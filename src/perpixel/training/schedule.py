@@ -6,7 +6,7 @@ how a schedule fits itself to the time given. Caffe's `step` alone counts iterat
 
 import math
 
-from perpixel.training.recipe import Fixed, OneCycle, Poly, Schedule, Step
+from perpixel.training.recipe import Fixed, OneCycle, Poly, Schedule, Stairs, Step
 
 
 def rate_factor(schedule: Schedule, progress: float, iteration: int) -> float:
@@ -26,6 +26,8 @@ def rate_factor(schedule: Schedule, progress: float, iteration: int) -> float:
             return 1.0
         case Step():
             return float(schedule.factor ** (iteration // schedule.every))
+        case Stairs():
+            return float(schedule.factor ** math.floor(progress / schedule.every + 1e-9))
         case Poly():
             falling: float = (1.0 - progress) ** schedule.power
             return _warm(progress, schedule.warmup) * falling
