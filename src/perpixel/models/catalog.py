@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from perpixel.errors import UsageError
-from perpixel.models.deconvnet import DeconvNet
 from perpixel.models.bayesian_segnet import BayesianSegNet, BayesianSegNetBasic
+from perpixel.models.deconvnet import DeconvNet
 from perpixel.models.fcn import FCN8s, FCN16s, FCN32s
 from perpixel.models.segnet import SegNet, SegNetBasic
 from perpixel.models.unet import UNetSame

@@ -13,11 +13,14 @@ SegNet-Basic is the small network of the paper's study: four stages of one 7 x 7
 Source: Badrinarayanan, Kendall, Cipolla, "SegNet", TPAMI 2017, arXiv:1511.00561, Sec. 3; the layers as
     released in SegNet-Tutorial, Models/segnet_train.prototxt and segnet_basic_train.prototxt.
 Differs: ε of batch normalisation is PyTorch's 1e-5, not Caffe's 1e-9, which would magnify the noise of a
-    dead channel 30,000 times. Running averages are kept; the release measures them after training.
+    dead channel 30,000 times. Running averages are kept; the release has none, normalises by the batch even
+    when it is tested, and must measure the statistics of the training set after training, in a pass of its own.
+    Any size of image is unpooled to its own size; the release fixes sizes in the net (upsample_h 23 and 45), and
+    its upsampling keeps the size of the first image it saw.
 Letters: N batch, C channels, K classes, H W pixels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -26,9 +29,7 @@ from perpixel.encoders.vgg import VGG, VGG16_WIDTHS, scaled, scaled_widths
 from perpixel.models.check import check_image
 from perpixel.models.initialize import initialize_he
 from perpixel.ops.batch_norm import BatchNorm2d
-from perpixel.ops.unpool import max_pool, max_unpool
-
-BATCH_NORM_SHIFT = 0.001  # bn shift_filler in both released nets
+from perpixel.ops.unpool import Switches, max_pool, max_unpool
 
 
 class SegNet(nn.Module):
@@ -39,6 +40,8 @@ class SegNet(nn.Module):
         in_channels: Image channels; 3 for RGB.
         width: Multiplies the width of every hidden layer; 1 is the paper's network.
     """
+
+    batch_norm_shift = 0.001  # bn shift_filler in both released nets
 
     def __init__(self, num_classes: int, in_channels: int = 3, width: float = 1.0) -> None:
         super().__init__()
@@ -52,19 +55,25 @@ class SegNet(nn.Module):
             }
         )
         self.classifier = nn.Conv2d(widths[0][0], num_classes, kernel_size=3, padding=1)
-        initialize_he(self, BATCH_NORM_SHIFT)
+        initialize_he(self, self.batch_norm_shift)
 
     def forward(self, image: Float[Tensor, "N C H W"]) -> Float[Tensor, "N K H W"]:
         """Return logits for an image of any size; no padding is needed."""
         check_image(image, self.in_channels)
-        features, switches = image, []
-        for stage in self.encoder.stages.values():
-            features, where = max_pool(stage(features))
-            switches.append(where)
+        features, switches = encode(image, self.encoder.stages.values())
         for stage, where in zip(self.decoder.values(), reversed(switches), strict=True):
             features = stage(max_unpool(features, where))
         logits: Tensor = self.classifier(features)
         return logits
+
+
+def encode(features: Tensor, stages: Iterable[nn.Module]) -> tuple[Tensor, list[Switches]]:
+    """Convolve and pool, stage by stage; return the deepest features and every stage's switches."""
+    switches = []
+    for stage in stages:
+        features, where = max_pool(stage(features))
+        switches.append(where)
+    return features, switches
 
 
 def mirrored(number: int, widths: Sequence[int], next_width: int) -> nn.Sequential:
@@ -94,6 +103,8 @@ class SegNetBasic(nn.Module):
         width: Multiplies the width of every hidden layer, 64; 1 is the paper's network.
     """
 
+    batch_norm_shift = 0.001
+
     def __init__(self, num_classes: int, in_channels: int = 3, width: float = 1.0) -> None:
         super().__init__()
         self.in_channels = in_channels
@@ -103,22 +114,21 @@ class SegNetBasic(nn.Module):
         self.encoder = nn.ModuleList(basic_stage(inward, channels, nn.ReLU(inplace=True)) for inward in inputs)
         self.decoder = nn.ModuleList(basic_stage(channels, channels) for _ in inputs)
         self.classifier = nn.Conv2d(channels, num_classes, kernel_size=1)
-        initialize_he(self, BATCH_NORM_SHIFT)
+        initialize_he(self, self.batch_norm_shift)
 
     def forward(self, image: Float[Tensor, "N C H W"]) -> Float[Tensor, "N K H W"]:
         """Return logits for an image of any size; no padding is needed."""
         check_image(image, self.in_channels)
-        features, switches = self.norm(image), []
-        for stage in self.encoder:
-            features, where = max_pool(stage(features))
-            switches.append(where)
+        features, switches = encode(self.norm(image), self.encoder)
         for stage, where in zip(self.decoder, reversed(switches), strict=True):
             features = stage(max_unpool(features, where))
         logits: Tensor = self.classifier(features)
         return logits
 
 
-def basic_stage(in_channels: int, channels: int, *activation: nn.Module) -> nn.Sequential:
+def basic_stage(
+    in_channels: int, channels: int, *activation: nn.Module, groups: int = 1, bias: bool = True
+) -> nn.Sequential:
     """Return a 7 x 7 convolution and its batch normalisation."""
-    convolution = nn.Conv2d(in_channels, channels, kernel_size=7, padding=3)
+    convolution = nn.Conv2d(in_channels, channels, kernel_size=7, padding=3, groups=groups, bias=bias)
     return nn.Sequential(convolution, BatchNorm2d(channels), *activation)
