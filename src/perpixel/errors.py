@@ -4,6 +4,7 @@
     ├── UsageError          arguments that cannot be used
     ├── DataError           a data set, image or mask that cannot be used; lists every problem
     ├── RunError            a run directory that cannot be used
+    ├── WeightsError        a file of weights that cannot be had or read, or does not fit; lists the keys
     ├── TrainingDiverged    the loss became non-finite or exploded
     └── OutOfMemory         the batch does not fit
 
@@ -36,6 +37,23 @@ class DataError(PerpixelError, ValueError):
 
 class RunError(PerpixelError, ValueError):
     """A run directory is missing something, or does not fit what is asked of it."""
+
+
+class WeightsError(PerpixelError, ValueError):
+    """A file of weights cannot be had, cannot be read, or does not fit; nothing of it was used.
+
+    Args:
+        message: What was expected, what was found, and what to do.
+        missing: Keys that the network needs and the file lacks.
+        unexpected: Keys of the file that the network has no place for.
+        misshapen: Keys of both, whose shapes differ.
+    """
+
+    def __init__(
+        self, message: str, missing: Sequence[str] = (), unexpected: Sequence[str] = (), misshapen: Sequence[str] = ()
+    ) -> None:
+        super().__init__(message)
+        self.missing, self.unexpected, self.misshapen = tuple(missing), tuple(unexpected), tuple(misshapen)
 
 
 class TrainingDiverged(PerpixelError, RuntimeError):  # noqa: N818 - a state, named as people say it

@@ -1,0 +1,1 @@
+"""Weights of others: files, names and surgery; no networks."""
