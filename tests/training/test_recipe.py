@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from perpixel.errors import UsageError
-from perpixel.training.recipe import Bootstrapped, Budget, OneCycle, Recipe, with_settings
+from perpixel.training.recipe import SGD, Bootstrapped, Budget, OneCycle, Recipe, with_settings
 
 RECIPE = Recipe(model="segnet")
 
@@ -61,6 +61,11 @@ def test_a_recipe_survives_being_written_and_read() -> None:
 
 def test_a_loss_can_be_named_and_its_numbers_set() -> None:
     assert with_settings(RECIPE, ["loss=bootstrapped", "loss.pixels=512"]).loss == Bootstrapped(pixels=512)
+
+
+def test_another_optimiser_keeps_the_rate() -> None:
+    changed = with_settings(RECIPE, ["optimizer=sgd", "optimizer.momentum=0.99"]).optimizer
+    assert changed == SGD(learning_rate=RECIPE.optimizer.learning_rate, momentum=0.99)
 
 
 def test_layers_can_be_given_a_rate() -> None:

@@ -158,6 +158,7 @@ Schedule = Annotated[Fixed | Step | Stairs | Poly | OneCycle, Field(discriminato
 Loss = Annotated[CrossEntropy | Bootstrapped | BorderWeighted, Field(discriminator="name")]
 ClassWeights = Literal["none", "median-frequency", "enet"] | tuple[Annotated[float, Field(ge=0)], ...]
 Side = Annotated[int, Field(gt=0)]
+KINDS = (SGD, AdamW, Fixed, Step, Stairs, Poly, OneCycle, CrossEntropy, Bootstrapped, BorderWeighted)
 FREE_KEYS = ("options", "layer_rates")  # tables whose keys are the user's
 NAMED = ("optimizer", "schedule", "auxiliary_schedule", "loss")  # `--set loss=border` is short for its name
 
@@ -273,10 +274,19 @@ def _assign(data: dict[str, Any], path: list[str], value: Any) -> None:
     if last not in data and (not parents or parents[-1] not in FREE_KEYS):
         raise _unknown(".".join(path), data)
     if last in NAMED and isinstance(value, str):
-        value = {"name": value}
+        value = _kind(value, data[last])
     if last in ("iterations", "epochs", "minutes") and parents == ["budget"]:
         data.update(iterations=None, epochs=None, minutes=None)
     data[last] = value
+
+
+def _kind(name: str, before: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of a named optimiser, schedule or loss; what has no default keeps its value."""
+    found = next((kind for kind in KINDS if kind.model_fields["name"].default == name), None)
+    if found is None:
+        return {"name": name}
+    fields = found.model_fields.items()
+    return {key: before.get(key) if field.is_required() else field.default for key, field in fields}
 
 
 def _child(data: dict[str, Any], key: str, whole: str) -> dict[str, Any]:
