@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.weights.caffe_writer import Layers, floats, integer, message, new_layer, new_net, old_net, varint
 
 from perpixel.errors import WeightsError
 from perpixel.weights.caffemodel import MOST_BLOBS, Layer, parse_net, read_caffemodel
+from tests.weights.caffe_writer import Layers, floats, integer, message, new_layer, new_net, old_net, varint
 
 WEIGHT = torch.arange(2 * 3 * 3 * 3, dtype=torch.float32).view(2, 3, 3, 3)
 BIAS = torch.tensor([0.5, -1.25])
@@ -93,6 +93,7 @@ def test_hostile_bytes_are_refused(data: bytes) -> None:
         parse(data)
 
 
+@settings(max_examples=50)
 @given(st.data())
 def test_damage_anywhere_is_read_or_refused_and_nothing_else(data: st.DataObject) -> None:
     """No other exception, and no more memory than the file is long."""
