@@ -1,0 +1,58 @@
+"""Max pooling as the trunks need it: rounded up or down, dense on demand, and for maps smaller than its window.
+
+    stride 2, rounded up     [0 1 2] [2 3 4] [4 5 .]      `.` never wins
+    dense, dilation 1        [0 1 2] [1 2 3] [2 3 4] [3 4 5] [4 5 .]     every second one is the above
+
+Letters: N batch, C channels, H W pixels.
+"""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from perpixel.encoders.encoder import Pace
+from perpixel.ops.receptive_field import Layer
+
+
+class MaxPool(nn.MaxPool2d):
+    """Max pooling that halves the map; or, past an encoder's `output_stride`, looks at every place.
+
+    Args:
+        pace: Of the trunk, moved on.
+        kernel_size: Side of the window.
+        stride: Wanted; 1 past the limit.
+        padding: Around the map; it never wins.
+        ceil_mode: Round the number of windows up, as Caffe does; torchvision rounds down.
+    """
+
+    def __init__(self, pace: Pace, kernel_size: int, stride: int = 2, padding: int = 0, ceil_mode: bool = True) -> None:
+        dilation, wanted = pace.dilation, stride
+        super().__init__(kernel_size, pace.step(stride), padding * dilation, dilation, ceil_mode=ceil_mode)
+        self.extra = dilation * (wanted - 1) if ceil_mode and wanted != self.stride else 0
+
+    def forward(self, input: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C h w"]:
+        """Return the largest values; a map smaller than the window gives one."""
+        features = self._enlarged(input)
+        if self.dilation == 1:
+            return functional.max_pool2d(
+                features, self.kernel_size, stride=self.stride, padding=self.padding, ceil_mode=self.ceil_mode
+            )
+        return functional.max_pool2d(
+            features, self.kernel_size, stride=self.stride, padding=self.padding, dilation=self.dilation
+        )
+
+    def _enlarged(self, features: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C _ _"]:
+        """Add to the right and bottom what the last window lacks."""
+        layer = layer_of(self)
+        cut_short = layer.stride - 1 if self.ceil_mode else 0
+        smallest = layer.dilation * (layer.kernel_size - 1) + 1 - 2 * layer.padding - cut_short
+        missing = [max(self.extra, smallest - size) for size in (features.shape[-1], features.shape[-2])]
+        if missing == [0, 0]:
+            return features
+        return functional.pad(features, (0, missing[0], 0, missing[1]), value=float("-inf"))
+
+
+def layer_of(layer: nn.Module) -> Layer:
+    """Return what the arithmetic of fields needs of a square convolution or pooling."""
+    sides = (getattr(layer, name) for name in ("kernel_size", "stride", "padding", "dilation"))
+    return Layer(*(side if isinstance(side, int) else side[0] for side in sides))
