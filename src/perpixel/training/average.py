@@ -52,7 +52,7 @@ class WeightAverage:
 
 
 @torch.no_grad()
-def recompute_batch_norm(model: nn.Module, images: Iterable[Tensor], forward: Callable[[Tensor], Tensor]) -> None:
+def recompute_batch_norm(model: nn.Module, images: Iterable[Tensor], forward: Callable[[Tensor], object]) -> None:
     """Replace running statistics by the plain average over batches of the training set.
 
     Source: SegNet-Tutorial, Scripts/compute_bn_statistics.py; the released nets keep no running averages.

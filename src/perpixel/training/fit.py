@@ -1,7 +1,7 @@
 """The training loop: one file, for any network.
 
     while the budget lasts:
-        batch  ->  logits  ->  loss  ->  guard  ->  gradient  ->  update
+        batch  ->  objective (network and loss)  ->  guard  ->  gradient  ->  update
         now and then: validate, keep the best weights, write a checkpoint
 
 Everything random is a function of the seed and the iteration (`order.py`), so a checkpoint is the weights,
@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from perpixel.errors import DataError, OutOfMemory, UsageError
-from perpixel.losses.cross_entropy import cross_entropy
 from perpixel.metrics.scores import Scores
 from perpixel.training import files
 from perpixel.training.average import WeightAverage, recompute_batch_norm
@@ -32,7 +31,8 @@ from perpixel.training.guard import LossGuard
 from perpixel.training.job import Job, Listener, Outcome, State
 from perpixel.training.machine import Plan, choose_plan
 from perpixel.training.memory import free_bytes, require_memory, step_bytes
-from perpixel.training.optimizer import make_optimizer, set_rate
+from perpixel.training.objective import Objective
+from perpixel.training.optimizer import freeze, make_optimizer, set_rate
 from perpixel.training.order import iteration_seed
 from perpixel.training.schedule import rate_factor
 from perpixel.training.signals import stop_on_signals
@@ -74,11 +74,12 @@ class Fit:
     def __init__(self, model: nn.Module, job: Job, listener: Listener, world: World) -> None:
         self.job, self.recipe, self.listener, self.world = job, job.recipe, listener, world
         self.model = model.to(job.device)
+        freeze(self.model, self.recipe.trainable)
+        weights = None if job.weights is None else torch.tensor(job.weights, dtype=torch.float32)
+        self.objective = Objective(self.model, self.recipe, weights).to(job.device)
         self.optimizer = make_optimizer(self.model, self.recipe.optimizer)
         self.state = State()
         self.average = WeightAverage(self.model, self.recipe.average_weights)
-        weights = None if job.weights is None else torch.tensor(job.weights, dtype=torch.float32)
-        self.class_weights = None if weights is None else weights.to(job.device)
         fill = tuple(job.normalization.mean)
         self.samples = TrainingSamples(job.dataset, self.recipe, job.seed, fill, job.transform)
         self.budget = Spending.of(self.recipe, len(self.samples))
@@ -126,11 +127,12 @@ class Fit:
         recipe, state = self.recipe, self.state
         rate = recipe.optimizer.learning_rate * rate_factor(recipe.schedule, progress, state.iteration)
         set_rate(self.optimizer, rate)
+        self.objective.auxiliary = rate_factor(recipe.auxiliary_schedule, progress, state.iteration)
         torch.manual_seed(iteration_seed(self.job.seed, state.iteration, self.world.rank))
         total = 0.0
         for _ in range(recipe.accumulate):
             batch = next(batches)
-            loss = self.loss(self.forward(self.image(batch.pixels)), batch.target)
+            loss = self.shared(self.image(batch.pixels), self.target(batch))
             value = float(loss.detach())
             self.guard.check(value, batch.names, state.iteration, rate)
             (loss / recipe.accumulate).backward()  # type: ignore[no-untyped-call]
@@ -145,22 +147,14 @@ class Fit:
         self.recent.append(total)
         self.listener.stepped(state, total, rate, self.progress(), self.images_per_iteration)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Return logits, in float32 whatever the network ran in."""
-        with self.plan.autocast(self.job.device):
-            logits: Tensor = self.network(image)
-        return logits
-
-    def loss(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return the recipe's cross entropy."""
-        return cross_entropy(
-            logits, target.to(self.job.device).long(), self.class_weights, self.recipe.loss_normalization
-        )
-
     def image(self, pixels: Tensor) -> Tensor:
         """Normalise stored pixels (N, H, W, C) into an image on the device."""
         stored = pixels.to(self.job.device, non_blocking=True)
         return normalize(stored, self.job.normalization).contiguous(memory_format=self.layout)
+
+    def target(self, batch: Batch) -> Tensor:
+        """Return a batch's ids on the device."""
+        return batch.target.to(self.job.device).long()
 
     # ---- before the first step -----------------------------------------------------------------------
 
@@ -171,9 +165,10 @@ class Fit:
         self.plan, seconds = self.measure(probe)
         self.layout = self.plan.memory_format
         self.model.to(memory_format=self.layout)  # type: ignore[call-overload]
-        self.network = share_model(self.model, self.world, self.job.device)
+        self.objective.plan = self.plan
+        self.shared = share_model(self.objective, self.world, self.job.device)
         self.look_at_first_loss(probe)
-        self.network.train()
+        self.shared.train()
         facts = {"plan": str(self.plan), "seconds_a_step": seconds, "first_loss": self.first_loss}
         self.listener.started(self.job, self.state, facts)
 
@@ -188,16 +183,17 @@ class Fit:
 
     def measure(self, probe: Batch) -> tuple[Plan, dict[str, float]]:
         """Check that a batch fits, then time a step in each format on two of its images."""
-        image, target = self.image(probe.pixels[:2]), probe.target[:2]
+        image, target = self.image(probe.pixels[:2]), self.target(probe)[:2]
         self.check_memory(image[:1], target[:1])
         if self.job.plan is not None:
             return self.job.plan, {}
-        return choose_plan(self.model, image, lambda logits: self.loss(logits, target), self.job.precision)
+        objective = self.objective
+        return choose_plan(objective.outputs, image, lambda out: objective.loss(out, target), self.job.precision)
 
     def check_memory(self, image: Tensor, target: Tensor) -> None:
         """Refuse a batch that cannot fit, with the batch and crop that would."""
         self.model.train()
-        per_image = step_bytes(self.model, image, lambda logits: self.loss(logits, target))
+        per_image = step_bytes(self.objective.outputs, image, lambda out: self.objective.loss(out, target))
         weights = sum(p.numel() * p.element_size() for p in self.model.parameters() if p.requires_grad)
         size = (int(image.shape[-2]), int(image.shape[-1]))
         require_memory(per_image, 4 * weights, self.local_batch, size, free_bytes(self.job.device))
@@ -208,9 +204,10 @@ class Fit:
         state = {name: value.clone() for name, value in self.model.named_buffers()}
         self.model.train()
         torch.manual_seed(iteration_seed(self.job.seed, 0))
-        logits = self.forward_alone(self.image(probe.pixels))
-        self.guard = LossGuard(float(self.loss(torch.zeros_like(logits), probe.target)))
-        self.first_loss = float(self.loss(logits, probe.target))
+        outputs, target = self.objective.run(self.image(probe.pixels)), self.target(probe)
+        blank = tuple(torch.zeros_like(logits) for logits in outputs)
+        self.guard = LossGuard(float(self.objective.loss(blank, target)))
+        self.first_loss = float(self.objective.loss(outputs, target))
         for name, value in self.model.named_buffers():
             value.copy_(state[name])
         first = self.first_loss if math.isfinite(self.first_loss) else 0.0
@@ -219,12 +216,6 @@ class Fit:
             remark = self.guard.first(self.first_loss, self.job.dataset.num_classes)
             if remark:
                 self.listener.warned(remark)
-
-    def forward_alone(self, image: Tensor) -> Tensor:
-        """Run the bare model, outside any gradient averaging."""
-        with self.plan.autocast(self.job.device):
-            logits: Tensor = self.model(image)
-        return logits
 
     # ---- budget --------------------------------------------------------------------------------------
 
@@ -247,10 +238,10 @@ class Fit:
         began = time.monotonic()
         with self.average.swapped_in(self.model):
             if self.recipe.batch_norm_statistics == "training-set":
-                recompute_batch_norm(self.model, self.probe_batches(), self.forward_alone)
+                recompute_batch_norm(self.model, self.probe_batches(), self.objective.run)
             self.model.eval()
             scores, examples = validate(
-                self.forward_alone_module(), self.job.dataset, "val", self.one_image,
+                self.planned(), self.job.dataset, "val", self.one_image,
                 self.recipe.image_scale, self.world, examples=4,
             )  # fmt: skip
             improved = self.keep_best(scores)
@@ -265,7 +256,7 @@ class Fit:
             self.save()
         self.listener.validated(self.state, scores, examples, improved)
 
-    def forward_alone_module(self) -> nn.Module:
+    def planned(self) -> nn.Module:
         """Return the model as validation runs it: in the plan's number format."""
         return _Planned(self.model, self.plan, self.job.device)
 
@@ -345,6 +336,7 @@ class Fit:
         """Write the last checkpoint and say how it ended."""
         if self.world.leads and not finished:
             self.save()
+        agree(finished, self.world)  # all wait until the leader's files are whole: the next phase reads them
         self.listener.ended(self.state, finished)
         return Outcome(self.state, finished)
 

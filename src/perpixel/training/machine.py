@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -72,14 +72,14 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_plan(
-    model: nn.Module, image: Tensor, loss: Callable[[Tensor], Tensor], precision: Precision
+    model: nn.Module, image: Tensor, loss: Callable[[Any], Tensor], precision: Precision
 ) -> tuple[Plan, dict[str, float]]:
     """Time one training step in each format on a copy of the model, and take the fastest.
 
     Args:
         model: On its device; left as it is.
         image: (N, C, H, W), of the size that training will use.
-        loss: From logits to a scalar.
+        loss: From what the model returns to a scalar.
         precision: `32` and `bf16` restrict the choice to one number format.
 
     Returns: The plan, and the seconds a step took in each one.
@@ -100,9 +100,7 @@ def _candidates(precision: Precision, device: torch.device) -> Iterator[Plan]:
         yield Plan(bfloat16=True, channels_last=True)
 
 
-def _time_step(
-    model: nn.Module, image: Tensor, loss: Callable[[Tensor], Tensor], plan: Plan, allowance: float
-) -> float:
+def _time_step(model: nn.Module, image: Tensor, loss: Callable[[Any], Tensor], plan: Plan, allowance: float) -> float:
     """Return the best of three steps; stop early once it is plain that the plan is slower."""
     trial = copy.deepcopy(model).train().to(memory_format=plan.memory_format)  # type: ignore[call-overload]
     image = image.to(memory_format=plan.memory_format)

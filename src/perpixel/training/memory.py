@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ SPARE = 0.9  # the part of the free memory that a step may take
 OVERHEAD = 1.6  # gradients and workspaces, over the activations kept: 1.1 to 1.7 measured on our networks
 
 
-def step_bytes(model: nn.Module, image: Tensor, loss: Callable[[Tensor], Tensor]) -> int:
+def step_bytes(model: nn.Module, image: Tensor, loss: Callable[[Any], Tensor]) -> int:
     """Estimate the bytes that a training step over `image` (N, C, H, W) needs, from what autograd keeps for it."""
     kept: dict[int, int] = {}
 
