@@ -11,6 +11,7 @@ from perpixel.data.masks import IGNORE
 from perpixel.data.normalization import Normalization
 from perpixel.errors import DataError
 from perpixel.training.batches import TrainingSamples, collate, normalize, stream
+from perpixel.training.recipe import Windows
 from tests.tiny import tiny_job, write_tiny
 
 
@@ -66,3 +67,17 @@ def test_a_file_that_turned_bad_is_named_in_one_line(samples: TrainingSamples, w
         pair.image.write_bytes(b"")
     with pytest.raises(DataError, match=r"^images: expected a whole image, cannot read [^\n]*$"):
         next(iter(stream(samples, 2, 0, 2, workers)))
+
+
+@pytest.mark.parametrize("kind", ["object", "proposal"])
+def test_samples_can_be_windows_on_single_objects(tmp_path: Path, kind: str) -> None:
+    """Stage 1 knows the window's object alone, stage 2 everything in it; outside the image it is black."""
+    job = tiny_job(write_tiny(tmp_path / "tiny"), tmp_path / "run")
+    windows = Windows(kind=kind, side=18)  # type: ignore[arg-type]
+    samples = TrainingSamples(job.dataset, job.recipe.replace(windows=windows), 0, (90.0, 90.0, 90.0))
+    seen = [samples[n] for n in range(20)]
+    assert {target.shape for _, target, _ in seen} == {(16, 16)}
+    most = max(len(set(np.unique(target)) - {IGNORE}) for _, target, _ in seen)
+    assert most == (1 if kind == "object" else 3)
+    outside = [pixels[target == IGNORE] for pixels, target, _ in seen]
+    assert any((found == 0).all(1).any() for found in outside)

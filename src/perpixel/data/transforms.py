@@ -66,6 +66,7 @@ def augment(
     options: Augmentation,
     rng: np.random.Generator,
     fill: Sequence[float] | None = None,
+    view: View | None = None,
 ) -> tuple[Pixels, Target]:
     """Return one random view of an image and of its target.
 
@@ -77,13 +78,14 @@ def augment(
         rng: The only source of randomness: the same state gives the same result.
         fill: What to show outside the image, one value a channel, in the units of `pixels`; the data
             set's mean. None takes the mean of this image.
+        view: Which part is shown, and how, instead of one that is drawn here.
 
     Returns: Pixels and target of the crop's size, in their own types, contiguous.
     Raises:
         UsageError: `pixels` and `target` do not fit each other.
     """
     _check(pixels, target)
-    view = draw_view((target.shape[0], target.shape[1]), crop_size, options, rng)
+    view = view or draw_view((target.shape[0], target.shape[1]), crop_size, options, rng)
     crop, outside = resample_target(target, view)
     shown = resample_pixels(pixels, view)
     shown = vary_appearance(shown, options.color, options.blur, options.noise, rng)

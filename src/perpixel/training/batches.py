@@ -19,6 +19,8 @@ from perpixel.data.dataset import Pair
 from perpixel.data.masks import IGNORE
 from perpixel.data.normalization import Normalization
 from perpixel.data.transforms import Transform, augment
+from perpixel.data.view import View
+from perpixel.data.windows import Box, alone, background_id, draw_object, propose, tight_box, window_view
 from perpixel.errors import DataError
 from perpixel.ops.resize import scaled_size
 from perpixel.training.order import SampleOrder, sample_generator
@@ -64,7 +66,8 @@ class TrainingSamples(Dataset[Any]):
         self.order = SampleOrder(len(self.pairs), seed)
         self.recipe = recipe
         self.seed = seed
-        self.fill = fill
+        self.fill = fill if recipe.windows is None else (0.0,) * len(fill)
+        self.background = background_id(dataset.classes)
         self.transform = transform
         low, high = (factor * recipe.image_scale for factor in recipe.augmentation.scale)
         self.augmentation = recipe.augmentation.model_copy(update={"scale": (low, high)})
@@ -79,10 +82,28 @@ class TrainingSamples(Dataset[Any]):
         pixels, target = self._cache.get(self.dataset, pair)
         size = self.recipe.crop_size or scaled_size(target.shape, self.recipe.image_scale)
         generator = sample_generator(self.seed, counter)
-        pixels, target = augment(pixels, target, size, self.augmentation, generator, self.fill)
+        view = None
+        if self.recipe.windows is not None:
+            view, target = self.window(target, size, generator)
+        pixels, target = augment(pixels, target, size, self.augmentation, generator, self.fill, view)
         if self.transform is not None:
             pixels, target = self.transform(pixels, target, generator)
         return pixels, target, pair.name
+
+    def window(
+        self, target: NDArray[np.uint8], size: tuple[int, int], generator: np.random.Generator
+    ) -> tuple[View, NDArray[np.uint8]]:
+        """Return a view of one object, and the labels that count in it; of the whole image where it shows none."""
+        windows, height, width = self.recipe.windows, *target.shape
+        assert windows is not None
+        drawn = draw_object(target, self.background, generator)
+        box = Box(0, 0, height, width) if drawn is None else tight_box(drawn[1])
+        if drawn is not None and windows.kind == "proposal":
+            box = propose(box, windows.min_iou, generator)
+        if drawn is not None and windows.kind == "object":
+            target = alone(target, drawn[0], self.background)
+        around = box.square(windows.context if drawn is not None else 1.0)
+        return window_view((height, width), around, windows.side, size, self.augmentation.flip, generator), target
 
 
 class PixelCache:
