@@ -65,6 +65,11 @@ def test_enet_bounds_its_weights_between_1_42_and_50_5() -> None:
     assert class_weights("enet", (10**9, 1), (10**9 + 1, 10**9 + 1)) == pytest.approx((1.4223, 50.498), abs=1e-3)
 
 
+def test_the_root_of_enets_weights_keeps_their_order_and_takes_the_root_of_their_ratios() -> None:
+    weights = class_weights("enet-root", PIXELS, SHOWN)
+    assert weights == pytest.approx([math.sqrt(weight) for weight in class_weights("enet", PIXELS, SHOWN)])
+
+
 def test_enets_formula() -> None:
     assert class_weights("enet", (25, 75), (100, 100)) == pytest.approx((1 / math.log(1.27), 1 / math.log(1.77)))
 
@@ -104,5 +109,5 @@ def test_counts_of_different_lengths_are_refused() -> None:
 
 
 def test_an_unknown_rule_is_refused() -> None:
-    with pytest.raises(ValueError, match="none, median-frequency, enet, got 'inverse'"):
+    with pytest.raises(ValueError, match="none, median-frequency, enet, enet-root, got 'inverse'"):
         class_weights("inverse", (5,), (9,))  # type: ignore[arg-type]

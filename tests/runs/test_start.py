@@ -56,7 +56,7 @@ def test_a_moved_run_still_predicts(run: Path, data: Path, tmp_path: Path) -> No
     assert (one.prediction == other.prediction).all()
 
 
-@pytest.mark.parametrize("weights", ["none", "enet", "median-frequency", "[1,2,3]"])
+@pytest.mark.parametrize("weights", ["none", "enet", "enet-root", "median-frequency", "[1,2,3]"])
 def test_a_run_with_any_class_weights_opens_again(data: Path, tmp_path: Path, weights: str) -> None:
     wishes = small(settings=("width=0.125", f"class_weights={weights}"))
     record = prepare_run([data], tmp_path / "run", wishes).record

@@ -39,8 +39,8 @@ def quick(model: str, data: DataFacts, budget: Budget | None = None) -> Recipe:
         augmentation=Augmentation(scale=(0.6, 1.8), flip=0.5, color=0.2),
         optimizer=AdamW(learning_rate=2e-3, weight_decay=1e-2),
         schedule=OneCycle(warmup=0.1),
-        class_weights="enet", clip_gradient=5.0,
-        sources={"class_weights": "Paszke et al., ENet, 2016", "*": "ours, chosen on CamVid's validation split"},
+        class_weights="enet-root", clip_gradient=5.0,
+        sources={"*": "ours, chosen on CamVid's validation split"},
     )  # fmt: skip
 
 
@@ -61,8 +61,8 @@ def strong(model: str, data: DataFacts, budget: Budget | None = None) -> Recipe:
         budget=budget or Budget(epochs=300),
         augmentation=Augmentation(scale=(0.5, 2.0), flip=0.5, color=0.5),
         optimizer=AdamW(learning_rate=1e-3, weight_decay=1e-2), schedule=OneCycle(warmup=0.05),
-        class_weights="enet", clip_gradient=1.0, average_weights=0.999,
-        sources={"class_weights": "Paszke et al., ENet, 2016", "*": "ours"},
+        class_weights="enet-root", clip_gradient=1.0, average_weights=0.999,
+        sources={"*": "ours"},
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from perpixel.data.normalization import Normalization
 from perpixel.data.transforms import Augmentation
 from perpixel.errors import UsageError
+from perpixel.losses.class_balance import BalanceRule
 
 
 class Frozen(BaseModel):
@@ -156,7 +157,7 @@ class Windows(Frozen):
 Optimizer = Annotated[SGD | AdamW, Field(discriminator="name")]
 Schedule = Annotated[Fixed | Step | Stairs | Poly | OneCycle, Field(discriminator="name")]
 Loss = Annotated[CrossEntropy | Bootstrapped | BorderWeighted, Field(discriminator="name")]
-ClassWeights = Literal["none", "median-frequency", "enet"] | tuple[Annotated[float, Field(ge=0)], ...]
+ClassWeights = BalanceRule | tuple[Annotated[float, Field(ge=0)], ...]
 Side = Annotated[int, Field(gt=0)]
 KINDS = (SGD, AdamW, Fixed, Step, Stairs, Poly, OneCycle, CrossEntropy, Bootstrapped, BorderWeighted)
 FREE_KEYS = ("options", "layer_rates")  # tables whose keys are the user's
