@@ -6,6 +6,8 @@
 Letters: N batch, C channels, H W pixels.
 """
 
+from collections.abc import Sequence
+
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
@@ -32,24 +34,28 @@ class MaxPool(nn.MaxPool2d):
 
     def forward(self, input: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C h w"]:
         """Return the largest values; a map smaller than the window gives one."""
-        features = self._enlarged(input)
+        layer = layer_of(self)
+        around = 0 if self.dilation == 1 else layer.padding  # PyTorch pads dilated windows by too little
+        features = enlarged(input, around, self._missing(layer, input.shape[-2:]))
         if self.dilation == 1:
             return functional.max_pool2d(
                 features, self.kernel_size, stride=self.stride, padding=self.padding, ceil_mode=self.ceil_mode
             )
-        return functional.max_pool2d(
-            features, self.kernel_size, stride=self.stride, padding=self.padding, dilation=self.dilation
-        )
+        return functional.max_pool2d(features, self.kernel_size, stride=self.stride, dilation=self.dilation)
 
-    def _enlarged(self, features: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C _ _"]:
-        """Add to the right and bottom what the last window lacks."""
-        layer = layer_of(self)
+    def _missing(self, layer: Layer, size: Sequence[int]) -> list[int]:
+        """Return how many rows and columns the last windows lack."""
         cut_short = layer.stride - 1 if self.ceil_mode else 0
         smallest = layer.dilation * (layer.kernel_size - 1) + 1 - 2 * layer.padding - cut_short
-        missing = [max(self.extra, smallest - size) for size in (features.shape[-1], features.shape[-2])]
-        if missing == [0, 0]:
-            return features
-        return functional.pad(features, (0, missing[0], 0, missing[1]), value=float("-inf"))
+        return [max(self.extra, smallest - length) for length in size]
+
+
+def enlarged(features: Float[Tensor, "N C H W"], around: int, missing: Sequence[int]) -> Float[Tensor, "N C _ _"]:
+    """Surround a map with what never wins, and add rows and columns of it at the bottom and the right."""
+    if around == 0 and not any(missing):
+        return features
+    sides = (around, around + missing[1], around, around + missing[0])
+    return functional.pad(features, sides, value=float("-inf"))
 
 
 def layer_of(layer: nn.Module) -> Layer:
