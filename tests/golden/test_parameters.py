@@ -16,9 +16,19 @@ PARAMETERS = {
     ("segnet", 12): 29_449_932,
     ("segnet-basic", 11): 1_416_587,
     ("segnet-basic", 12): 1_416_652,
+    # SegNet, Table 1: weights of convolutions (tests/models/test_segnet_study.py), and 128 for each normalisation
+    ("bilinear-interpolation", 11): 612_736,
+    ("segnet-basic-single-channel-decoder", 11): 625_792,
+    ("segnet-basic-encoder-addition", 11): 1_416_064,
+    ("fcn-basic", 11): 645_824,
+    ("fcn-basic-no-addition", 11): 643_712,
+    ("fcn-basic-no-reduction", 11): 1_661_312,
+    ("fcn-basic-no-addition-no-reduction", 11): 1_661_312,
     ("bayesian-segnet", 11): 29_449_355,  # dropout has no weights
     ("bayesian-segnet-basic", 11): 1_416_587,
     ("deconvnet", 21): 251_805_653,
+    ("frrn-a", 19): 17_746_803,  # the paper says 17.7M and 24.8M
+    ("frrn-b", 19): 24_755_699,
     ("unet-same", 2): 31_037_698,  # derived from the paper's count below
 }
 

@@ -47,13 +47,19 @@ def test_the_trunk_sees_what_the_table_says(layers: list[Layer], field: Field) -
 
 BASIC = [Layer(kernel_size=7, padding=3), POOL] * 4
 UNET = [Layer(kernel_size=3, padding=1)] * 2 + [POOL, *[Layer(kernel_size=3, padding=1)] * 2] * 4
+# FRRN: the stem and three RUs, then what each stage's FRRUs add; the residual stream's pools see no further.
+FRRN_A = [Layer(5, padding=2), *[Layer(3, padding=1)] * 6]
+for units in (3, 4, 2, 2):
+    FRRN_A += [POOL, *[Layer(3, padding=1)] * 2 * units]
+FRRN_B = [*FRRN_A, POOL, *[Layer(3, padding=1)] * 4]
 COARSEST = {
     **{name: [*vgg_layers(100), FC6] for name in ("fcn32s", "fcn16s", "fcn8s", "fcn8s-at-once")},
     "segnet": list(vgg_layers()),
-    "segnet-basic": BASIC,
+    **{name: BASIC for name in MODELS if MODELS[name].encoder == "segnet-basic"},
     "bayesian-segnet": list(vgg_layers()),
-    "bayesian-segnet-basic": BASIC,
     "deconvnet": [*vgg_layers(), FC6],
+    "frrn-a": FRRN_A,
+    "frrn-b": FRRN_B,
     "unet-same": UNET,
 }
 

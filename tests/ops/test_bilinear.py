@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from perpixel.ops.bilinear import bilinear_deconvolution, bilinear_kernel, bilinear_weight
+from perpixel.ops.bilinear import bilinear_deconvolution, bilinear_kernel, bilinear_weight, enlarge
 
 FCN_KERNELS = [(4, 2), (16, 8), (32, 16), (64, 32), (63, 32)]  # side, stride; 63 is FCN-AlexNet's
 
@@ -60,3 +60,21 @@ def test_its_gradient_is_the_transposed_convolutions() -> None:
 def test_a_window_beyond_the_map_is_refused_with_a_remedy() -> None:
     with pytest.raises(ValueError, match=r"bilinear_deconvolution: expected .*6 x 6 map, got 6 x 6 at 1\. Crop less"):
         bilinear_deconvolution(torch.zeros(1, 1, 2, 2), 2, offset=1, size=(6, 6))
+
+
+@pytest.mark.parametrize(("stride", "size"), [(2, (14, 10)), (16, (112, 80))])
+def test_enlarging_cells_is_torchs_interpolation(stride: int, size: tuple[int, int]) -> None:
+    """Element 0 in the middle of the first `stride` pixels: align_corners=False, border values held."""
+    features = torch.randn(2, 3, 7, 5)
+    enlarged = enlarge(features, stride, (stride - 1) / 2, size)
+    expected = torch.nn.functional.interpolate(features, scale_factor=stride, mode="bilinear", align_corners=False)
+    torch.testing.assert_close(enlarged, expected)
+
+
+@pytest.mark.parametrize("start", [-7.0, 0.0, 2.5, 30.0])
+def test_enlarging_puts_elements_where_they_lie(start: float) -> None:
+    """A map of pixel positions becomes the positions themselves, up to its outermost elements."""
+    stride, length = 8, 6
+    places = start + stride * torch.arange(float(length))
+    rows = enlarge(places[:, None].expand(1, 1, length, 1), stride, start, (60, 1))[0, 0, :, 0]
+    torch.testing.assert_close(rows, torch.arange(60.0).clamp(places[0], places[-1]))

@@ -53,8 +53,8 @@ def sampling(network: nn.Module) -> Iterator[nn.Module]:
         )
     modes = [(layer, layer.training) for layer in network.modules()]
     network.eval()
-    for layer in dropouts:
-        layer.train()
+    for dropout in dropouts:
+        dropout.train()
     try:
         yield network
     finally:

@@ -25,6 +25,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from perpixel.models.check import check_image
+from perpixel.models.initialize import initialize_he
 from perpixel.models.segnet import SegNet, SegNetBasic
 from perpixel.ops.batch_norm import BatchNorm2d
 from perpixel.ops.unpool import max_pool, max_unpool
@@ -148,11 +149,10 @@ def dropping_pass(
     return features
 
 
-def append_convolution(stage: nn.Sequential, channels: int) -> None:
+def append_convolution(stage: nn.Module, channels: int) -> None:
     """Append conv1_1_D with its batch normalisation and ReLU."""
     convolution = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
-    nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
-    nn.init.zeros_(convolution.bias)
+    initialize_he(convolution)
     stage.add_module("conv1_1", convolution)
     stage.add_module("bn1_1", BatchNorm2d(channels))
     stage.add_module("relu1_1", nn.ReLU(inplace=True))

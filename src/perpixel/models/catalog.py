@@ -14,7 +14,9 @@ from perpixel.errors import UsageError
 from perpixel.models.bayesian_segnet import BayesianSegNet, BayesianSegNetBasic
 from perpixel.models.deconvnet import DeconvNet
 from perpixel.models.fcn import FCN8s, FCN16s, FCN32s
+from perpixel.models.frrn import FRRN, STAGES_A, STAGES_B
 from perpixel.models.segnet import SegNet, SegNetBasic
+from perpixel.models.segnet_study import BilinearInterpolation, EncoderAddition, FCNBasic, SingleChannelDecoder
 from perpixel.models.unet import UNetSame
 
 
@@ -43,6 +45,7 @@ FCN = "Shelhamer, TPAMI 2017, 1605.06211"
 SEGNET = "Badrinarayanan, TPAMI 2017, 1511.00561"
 DECONVNET = "Noh, ICCV 2015, 1505.04366"
 BAYESIAN = "Kendall, BMVC 2017, 1511.02680"
+FULL_RESOLUTION = "Pohlen, CVPR 2017, 1611.08323"
 UNET = "Ronneberger, MICCAI 2015, 1505.04597"
 
 MODELS = {
@@ -60,6 +63,62 @@ MODELS = {
     "segnet": Row(SegNet, paper=SEGNET, encoder="vgg16", num_classes=11, output_stride=32, receptive_field=212),
     "segnet-basic": Row(
         SegNetBasic,
+        paper=SEGNET,
+        encoder="segnet-basic",
+        num_classes=11,
+        output_stride=16,
+        receptive_field=106,
+    ),
+    "bilinear-interpolation": Row(
+        BilinearInterpolation,
+        paper=SEGNET,
+        encoder="segnet-basic",
+        num_classes=11,
+        output_stride=16,
+        receptive_field=106,
+    ),
+    "segnet-basic-single-channel-decoder": Row(
+        SingleChannelDecoder,
+        paper=SEGNET,
+        encoder="segnet-basic",
+        num_classes=11,
+        output_stride=16,
+        receptive_field=106,
+    ),
+    "segnet-basic-encoder-addition": Row(
+        EncoderAddition,
+        paper=SEGNET,
+        encoder="segnet-basic",
+        num_classes=11,
+        output_stride=16,
+        receptive_field=106,
+    ),
+    "fcn-basic": Row(
+        FCNBasic,
+        paper=SEGNET,
+        encoder="segnet-basic",
+        num_classes=11,
+        output_stride=16,
+        receptive_field=106,
+    ),
+    "fcn-basic-no-addition": Row(
+        partial(FCNBasic, addition=False),
+        paper=SEGNET,
+        encoder="segnet-basic",
+        num_classes=11,
+        output_stride=16,
+        receptive_field=106,
+    ),
+    "fcn-basic-no-reduction": Row(
+        partial(FCNBasic, reduction=False),
+        paper=SEGNET,
+        encoder="segnet-basic",
+        num_classes=11,
+        output_stride=16,
+        receptive_field=106,
+    ),
+    "fcn-basic-no-addition-no-reduction": Row(
+        partial(FCNBasic, addition=False, reduction=False),
         paper=SEGNET,
         encoder="segnet-basic",
         num_classes=11,
@@ -84,6 +143,22 @@ MODELS = {
     ),
     "deconvnet": Row(
         DeconvNet, paper=DECONVNET, encoder="vgg16", num_classes=21, output_stride=32, receptive_field=404
+    ),
+    "frrn-a": Row(
+        partial(FRRN, stages=STAGES_A),
+        paper=FULL_RESOLUTION,
+        encoder="frrn",
+        num_classes=19,
+        output_stride=16,
+        receptive_field=312,
+    ),
+    "frrn-b": Row(
+        partial(FRRN, stages=STAGES_B),
+        paper=FULL_RESOLUTION,
+        encoder="frrn",
+        num_classes=19,
+        output_stride=32,
+        receptive_field=584,
     ),
     "unet-same": Row(UNetSame, paper=UNET, encoder="unet", num_classes=2, output_stride=16, receptive_field=140),
 }

@@ -79,6 +79,35 @@ def interpolation(
     return (1 - (tap - centre(kernel_size)).abs() / factor).clamp(min=0)
 
 
+def enlarge(
+    features: Float[Tensor, "N C h w"], stride: float, start: float, size: tuple[int, int]
+) -> Float[Tensor, "N C H W"]:
+    """Interpolate a map that is known to lie at certain pixels; beyond its outermost elements their values hold.
+
+    Args:
+        features: Element i of an axis lies at `start` + `stride`·i.
+        stride: In pixels of the result, or in elements of a finer map.
+        start: Likewise; (stride − 1) / 2 if element 0 stands for the first `stride` pixels, 0 if it is the first
+            pixel's.
+        size: (H, W) of the result.
+    """
+    rows, columns = (
+        placement(length, pixels, stride, start, features.device).to(features.dtype)
+        for length, pixels in zip(features.shape[-2:], size, strict=True)
+    )
+    return rows @ (features @ columns.T)
+
+
+def placement(
+    length: int, size: int, stride: float, start: float, device: torch.device
+) -> Float[Tensor, "size length"]:
+    """Return the matrix that interpolates `length` values at `size` pixels."""
+    inputs = torch.arange(length, device=device)
+    place = ((torch.arange(size, device=device) - start) / stride).clamp(min=0)
+    place = torch.minimum(place, inputs[-1:].to(place.dtype))
+    return (1 - (place[:, None] - inputs).abs()).clamp(min=0)
+
+
 def centre(size: int) -> float:
     """Return where a bilinear kernel peaks: on a tap if its side is odd, between two if it is even."""
     factor = (size + 1) // 2
