@@ -1,16 +1,13 @@
 """From a network's name and a preset's name to a recipe."""
 
 from perpixel.errors import UsageError
-from perpixel.recipes import fcn, segnet
 from perpixel.recipes.everyday import DataFacts, quick, strong
+from perpixel.recipes.papers import RECIPES
+from perpixel.recipes.stages import share_budget
 from perpixel.training.recipe import Budget, Recipe
 
-PAPERS = {
-    recipe.model: recipe
-    for recipe in (
-        fcn.FCN32S, fcn.FCN16S, fcn.FCN8S, fcn.FCN8S_AT_ONCE, segnet.SEGNET, segnet.SEGNET_BASIC,
-    )
-}  # fmt: skip
+# Each network's own recipe; of one trained in stages, the last.
+PAPERS = {name: stages[-1] for name, stages in RECIPES.items() if stages[-1].model == name}
 PRESETS = ("quick", "paper", "strong")
 
 
@@ -38,4 +35,4 @@ def choose_recipe(model: str, preset: str, data: DataFacts, budget: Budget | Non
             f"a paper: {', '.join(PAPERS)}."
         )
     recipe = PAPERS[model]
-    return recipe if budget is None else recipe.replace(budget=budget)
+    return recipe if budget is None else share_budget((recipe,), budget)[0]

@@ -6,6 +6,7 @@
         last.ckpt           everything needed to go on
         metrics.csv         one row a validation
         events.out.*        TensorBoard
+        phases/1-NAME/ …    the stages before, each a run of its own, where a recipe trains in stages
 
 It can be moved or sent: the absolute paths in it, `data` and `root`, serve only to find the training data again.
 """
@@ -60,6 +61,8 @@ class Record(BaseModel):
     num_classes: int
     in_channels: int
     initial_weights: str
+    previous: str | None = None
+    finished: bool = False
     normalization: Normalization
     class_weights: tuple[float, ...] | None = None
     recipe: Recipe

@@ -20,7 +20,10 @@ from perpixel.losses.class_balance import class_weights
 from perpixel.models.catalog import find
 from perpixel.recipes.choose import choose_recipe
 from perpixel.recipes.everyday import DataFacts
+from perpixel.recipes.find import find_recipe
 from perpixel.recipes.segnet import CAMVID_CLASSES, CAMVID_MEDIAN_FREQUENCY
+from perpixel.recipes.stages import Stages, share_budget, with_peak_rate
+from perpixel.runs.phases import first_unfinished, phase_folders, phases_of, relative_source
 from perpixel.runs.run import DATASET, RECORD, Record, Run, build_network, command_line, versions, write_record
 from perpixel.runs.statistics import with_statistics
 from perpixel.training import files
@@ -37,10 +40,14 @@ NAMED = 8  # pairs left out that are named one by one
 
 @dataclass(frozen=True)
 class Wishes:
-    """What a user asked for; None leaves a choice to the preset or to the machine."""
+    """What a user asked for; None leaves a choice to the preset or to the machine.
+
+    A `recipe` names its networks itself: `model` and `preset` are then not looked at.
+    """
 
     model: str = "unet-same"
     preset: str | None = None
+    recipe: str | None = None
     weights: str | None = None
     budget: Budget | None = None
     batch_size: int | None = None
@@ -55,7 +62,7 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run that is ready to be trained."""
+    """A run that is ready to be trained, or one stage of it."""
 
     network: nn.Module
     job: Job
@@ -86,16 +93,42 @@ def train(
         UsageError: The wishes cannot be met.
     """
     prepared = prepare_run([Path(path) for path in data], Path(out), wishes or Wishes())
-    return carry_out(prepared, listener, transform)
+    return carry_out_all(prepared, Path(out), lambda _: listener, transform)
 
 
 def resume(path: Path | str, listener: Listener | None = None, transform: Transform | None = None) -> Outcome:
-    """Go on with a run that was stopped, as if it never had been."""
-    return carry_out(prepare_resume(Path(path)), listener, transform)
+    """Go on with a run that was stopped, in whichever stage it was, as if it never had been."""
+    return carry_out_all(prepare_resume(Path(path)), Path(path), lambda _: listener, transform)
+
+
+def carry_out_all(
+    prepared: Prepared,
+    run: Path,
+    listen: Callable[[Prepared], Listener | None],
+    transform: Transform | None = None,
+) -> Outcome:
+    """Train a prepared stage of `run`, then those after it; an ordinary run has one.
+
+    Args:
+        prepared: By `prepare_run` or `prepare_resume`.
+        run: The run's directory; the last stage's.
+        listen: Makes the listener of each stage.
+        transform: As in `train`.
+    """
+    place = prepared.job.run
+    outcome = carry_out(prepared, listen(prepared), transform)
+    phases = phases_of(run)
+    for path in phases[phases.index(place) + 1 :]:
+        if not outcome.finished:
+            break
+        del prepared  # one network at a time
+        prepared = _open(path)
+        outcome = carry_out(prepared, listen(prepared), transform)
+    return outcome
 
 
 def carry_out(prepared: Prepared, listener: Listener | None = None, transform: Transform | None = None) -> Outcome:
-    """Train a prepared run."""
+    """Train one prepared stage."""
     keep_freed_memory()
     listeners = Listeners(RememberPlan(prepared.record), listener or Listener())
     job = replace(prepared.job, transform=transform)
@@ -103,56 +136,96 @@ def carry_out(prepared: Prepared, listener: Listener | None = None, transform: T
 
 
 class RememberPlan(Listener):
-    """Write down what was measured at the start, so that a resumed run computes in the same way."""
+    """Write down what was measured at the start, so that a resumed run computes in the same way, and the end."""
 
     def __init__(self, record: Record) -> None:
         self.record = record
+        self.run: Path | None = None
 
     def started(self, job: Job, state: State, facts: dict[str, Any]) -> None:
         """Add the plan to `run.yaml`."""
-        write_record(job.run, self.record.model_copy(update={"plan": facts["plan"]}))
+        self.run = job.run
+        self.record = self.record.model_copy(update={"plan": facts["plan"]})
+        write_record(job.run, self.record)
+
+    def ended(self, state: State, finished: bool) -> None:
+        """Say there that this stage is done, so that the next may begin."""
+        if finished and self.run is not None:
+            write_record(self.run, self.record.model_copy(update={"finished": True}))
 
 
 def prepare_run(
     data: list[Path], out: Path, wishes: Wishes, advance: Callable[[int, int], None] | None = None
 ) -> Prepared:
-    """Decide everything and write the run's record; nothing is trained yet."""
-    find(wishes.model)
+    """Decide everything and write the records of the run and of its stages; nothing is trained yet.
+
+    Returns: The first stage, ready to be trained.
+    """
+    if wishes.recipe is None:
+        find(wishes.model)
+    else:
+        for stage in find_recipe(wishes.recipe):
+            find(stage.model)
     leads = process_rank() == 0
     if leads:
         _require_empty(out)
     dataset = open_dataset(*data, progress=advance)
     _require_splits(dataset)
     device = choose_device(wishes.device)
-    recipe = _recipe(wishes, dataset, device)
+    stages = _stages(wishes, dataset, device)
     spec = with_statistics(dataset, advance)
-    weights = _class_weights(recipe, spec)
-    normalization = _normalization(recipe, spec)
-    source, remarks = _initial_weights(wishes, recipe)
-    record = Record(
-        **versions(), command=command_line(), seed=wishes.seed, device=str(device), precision=wishes.precision,
-        workers=wishes.workers if wishes.workers is not None else 0 if device.type == "cpu" else 4,
-        data=tuple(str(path.resolve()) for path in data), root=str(dataset.root.resolve()),
-        fingerprint=dataset.fingerprint(), num_classes=dataset.num_classes, in_channels=dataset.channels,
-        initial_weights=source, normalization=normalization, class_weights=weights, recipe=recipe,
-    )  # fmt: skip
-    network = _fresh_network(record)
+    source, remarks = _initial_weights(wishes, stages[0])
+    folders = phase_folders(out, [stage.model for stage in stages])
+    shared = _shared_facts(data, wishes, dataset, device)
+    records = [_stage_record(number, stages, folders, spec, source, shared) for number in range(len(stages))]
+    network = _fresh_network(records[0])
     if source != "none":
         remarks += (load_initial_weights(network, source),)
     remarks += _left_out(dataset)
     if leads:
-        _make_run_folder(out)
-        spec.save(out / DATASET)
-        write_record(out, record)
-    return Prepared(network, _job(record, dataset, out, device), record, remarks)
+        for folder, record in zip(folders, records, strict=True):
+            _make_run_folder(folder)
+            spec.save(folder / DATASET)
+            write_record(folder, record)
+    return Prepared(network, _job(records[0], dataset, folders[0], device), records[0], remarks)
+
+
+def _shared_facts(data: list[Path], wishes: Wishes, dataset: Dataset, device: torch.device) -> dict[str, Any]:
+    """Return what the records of all stages have in common."""
+    return {
+        **versions(), "command": command_line(), "seed": wishes.seed, "device": str(device),
+        "precision": wishes.precision,
+        "workers": wishes.workers if wishes.workers is not None else 0 if device.type == "cpu" else 4,
+        "data": tuple(str(path.resolve()) for path in data), "root": str(dataset.root.resolve()),
+        "fingerprint": dataset.fingerprint(), "num_classes": dataset.num_classes, "in_channels": dataset.channels,
+    }  # fmt: skip
+
+
+def _stage_record(
+    number: int, stages: Stages, folders: tuple[Path, ...], spec: DatasetSpec, source: str, shared: dict[str, Any]
+) -> Record:
+    recipe = stages[number]
+    return Record(
+        **shared,
+        initial_weights=source if number == 0 else "none",
+        previous=relative_source(folders[number], folders[number - 1]) if number else None,
+        normalization=_normalization(recipe, spec),
+        class_weights=_class_weights(recipe, spec),
+        recipe=recipe,
+    )
 
 
 def prepare_resume(path: Path) -> Prepared:
-    """Open a run where its last checkpoint left it.
+    """Open a run where its last checkpoint left it, in whichever stage that was.
 
     Raises:
         RunError: It is finished, has no checkpoint, or its data is gone.
     """
+    return _open(first_unfinished(path))
+
+
+def _open(path: Path) -> Prepared:
+    """Open one stage of a run, or an ordinary run."""
     run = Run.open(path)
     dataset = run.open_data()
     remarks: tuple[str, ...] = ()
@@ -161,7 +234,9 @@ def prepare_resume(path: Path) -> Prepared:
     device = choose_device(run.record.device.partition(":")[0])
     started = (path / files.CHECKPOINT).exists()
     network = _fresh_network(run.record)
-    if not started and run.record.initial_weights != "none":
+    if not started and run.record.previous is not None:
+        remarks += (load_initial_weights(network, str(path / run.record.previous)),)
+    elif not started and run.record.initial_weights != "none":
         load_initial_weights(network, run.record.initial_weights)
     job = _job(run.record, dataset, path, device)
     return Prepared(network, job, run.record, remarks, resumed=started)
@@ -202,18 +277,22 @@ def _job(record: Record, dataset: Dataset, out: Path, device: torch.device) -> J
     )  # fmt: skip
 
 
-def _recipe(wishes: Wishes, dataset: Dataset, device: torch.device) -> Recipe:
-    preset = wishes.preset or ("quick" if device.type == "cpu" else "strong")
-    recipe = choose_recipe(wishes.model, preset, data_facts(dataset), wishes.budget)
+def _stages(wishes: Wishes, dataset: Dataset, device: torch.device) -> Stages:
+    """Return the recipes of all stages, with what the user changed."""
+    if wishes.recipe is None:
+        preset = wishes.preset or ("quick" if device.type == "cpu" else "strong")
+        stages: Stages = (choose_recipe(wishes.model, preset, data_facts(dataset), wishes.budget),)
+    else:
+        stages = find_recipe(wishes.recipe)
+        stages = stages if wishes.budget is None else share_budget(stages, wishes.budget)
     changes: dict[str, Any] = {}
     if wishes.batch_size is not None:
         changes["batch_size"] = wishes.batch_size
     if wishes.crop_size is not None:
         changes["crop_size"] = wishes.crop_size
     if wishes.learning_rate is not None:
-        optimizer = recipe.optimizer.model_copy(update={"learning_rate": wishes.learning_rate})
-        changes["optimizer"] = optimizer
-    return with_settings(recipe.replace(**changes), list(wishes.settings))
+        stages = with_peak_rate(stages, wishes.learning_rate)
+    return tuple(with_settings(stage.replace(**changes), list(wishes.settings)) for stage in stages)
 
 
 def data_facts(dataset: Dataset) -> DataFacts:

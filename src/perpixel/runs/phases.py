@@ -1,0 +1,41 @@
+"""Where the stages of a run are: the last in the run's own directory, the earlier ones below it.
+
+    RUN/phases/1-fcn32s/   a run directory of its own
+        phases/2-fcn16s/   begun from the weights of 1-fcn32s
+        run.yaml …         the last stage, begun from those of 2-fcn16s
+
+A stage is done when its record says so; `--resume RUN` goes on with the first that is not.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from perpixel.runs.run import RECORD, Run
+
+PHASES = "phases"
+
+
+def phase_folders(run: Path, models: Sequence[str]) -> tuple[Path, ...]:
+    """Return where each stage goes, named after its network."""
+    earlier = (run / PHASES / f"{number}-{model}" for number, model in enumerate(models[:-1], start=1))
+    return (*earlier, run)
+
+
+def phases_of(run: Path) -> tuple[Path, ...]:
+    """Return the directories of a run's stages, in their order; of an ordinary run, its own."""
+    found = [path for path in (run / PHASES).glob("*-*") if (path / RECORD).is_file()]
+    return (*sorted(found, key=lambda path: int(path.name.partition("-")[0])), run)
+
+
+def first_unfinished(run: Path) -> Path:
+    """Return the stage to go on with; the last where all are done."""
+    phases = phases_of(run)
+    if len(phases) == 1:
+        return run
+    return next((path for path in phases if not Run.open(path).record.finished), run)
+
+
+def relative_source(phase: Path, before: Path) -> str:
+    """Return how a stage's directory finds the one before, wherever the run is moved to."""
+    return Path(os.path.relpath(before, phase)).as_posix()
