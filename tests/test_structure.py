@@ -14,7 +14,7 @@ LADDER = (
     {"ops"},
     {"encoders", "losses", "metrics", "data", "weights"},
     {"models", "training", "inference"},
-    {"recipes", "export"},
+    {"recipes", "export", "explain"},
     {"runs"},
     {"serving", "reports"},
     {"cli"},

@@ -66,7 +66,7 @@ def checkerboard_energy(features: Float[Tensor, "N C H W"], stride: int) -> floa
         )
     whole = features[..., : height * stride, : width * stride].double()
     centred = whole - whole.mean((-2, -1), keepdim=True)
-    phases = centred.unflatten(-1, (width, stride)).unflatten(-3, (height, stride)).mean((-4, -2))
+    phases = centred.reshape(*centred.shape[:2], height, stride, width, stride).mean((2, 4))
     total = centred.square().mean((-2, -1)).sum()
     grid = phases.square().mean((-2, -1)).sum()
     noise = torch.finfo(features.dtype).eps ** 2 * whole.square().mean((-2, -1)).sum()
