@@ -27,6 +27,10 @@ PARAMETERS = {
     ("bayesian-segnet", 11): 29_449_355,  # dropout has no weights
     ("bayesian-segnet-basic", 11): 1_416_587,
     ("deconvnet", 21): 251_805_653,
+    ("deeplab-v1-largefov", 21): 20_505_429,
+    ("deeplab-v1-msc-largefov", 21): 21_711_550,
+    ("deeplab-v1-7x7", 21): 134_346_581,
+    ("deeplab-v1-4x4", 21): 65_140_565,
     ("frrn-a", 19): 17_746_803,  # the paper says 17.7M and 24.8M
     ("frrn-b", 19): 24_755_699,
     ("unet-same", 2): 31_037_698,  # derived from the paper's count below

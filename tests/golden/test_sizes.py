@@ -52,12 +52,31 @@ FRRN_A = [Layer(5, padding=2), *[Layer(3, padding=1)] * 6]
 for units in (3, 4, 2, 2):
     FRRN_A += [POOL, *[Layer(3, padding=1)] * 2 * units]
 FRRN_B = [*FRRN_A, POOL, *[Layer(3, padding=1)] * 4]
+
+
+def deeplab_layers(side: int, fc6: Layer, average: bool = False) -> list[Layer]:
+    """Return DeepLab's layers with poolings of `side`, from config/DeepLab*/test.prototxt."""
+    halve, keep = Layer(side, stride=2, padding=1), Layer(side, padding=1)
+    layers = []
+    for number, (stage, pool) in enumerate(zip(VGG16_WIDTHS, [halve, halve, halve, keep, keep], strict=True), start=1):
+        dilation = 2 if number == 5 else 1
+        layers += [Layer(3, padding=dilation, dilation=dilation)] * len(stage)
+        layers += [Layer(3, padding=1) if number == 5 else pool]
+    return [*layers, *[Layer(3, padding=1)] * average, fc6]
+
+
+LARGE_FOV = Layer(3, padding=12, dilation=12)
+FOUR = Layer(4, padding=6, dilation=4)
 COARSEST = {
     **{name: [*vgg_layers(100), FC6] for name in ("fcn32s", "fcn16s", "fcn8s", "fcn8s-at-once")},
     "segnet": list(vgg_layers()),
     **{name: BASIC for name in MODELS if MODELS[name].encoder == "segnet-basic"},
     "bayesian-segnet": list(vgg_layers()),
     "deconvnet": [*vgg_layers(), FC6],
+    "deeplab-v1-largefov": deeplab_layers(3, LARGE_FOV, average=True),
+    "deeplab-v1-msc-largefov": deeplab_layers(3, LARGE_FOV, average=True),
+    "deeplab-v1-7x7": deeplab_layers(2, Layer(7, padding=12, dilation=4)),
+    "deeplab-v1-4x4": deeplab_layers(2, FOUR),
     "frrn-a": FRRN_A,
     "frrn-b": FRRN_B,
     "unet-same": UNET,

@@ -13,6 +13,7 @@ from torch import nn
 from perpixel.errors import UsageError
 from perpixel.models.bayesian_segnet import BayesianSegNet, BayesianSegNetBasic
 from perpixel.models.deconvnet import DeconvNet
+from perpixel.models.deeplab_v1 import DeepLabV1
 from perpixel.models.fcn import FCN8s, FCN16s, FCN32s
 from perpixel.models.frrn import FRRN, STAGES_A, STAGES_B
 from perpixel.models.segnet import SegNet, SegNetBasic
@@ -43,6 +44,7 @@ class Row:
 
 FCN = "Shelhamer, TPAMI 2017, 1605.06211"
 SEGNET = "Badrinarayanan, TPAMI 2017, 1511.00561"
+DEEPLAB_V1 = "Chen, ICLR 2015, 1412.7062"
 DECONVNET = "Noh, ICCV 2015, 1505.04366"
 BAYESIAN = "Kendall, BMVC 2017, 1511.02680"
 FULL_RESOLUTION = "Pohlen, CVPR 2017, 1611.08323"
@@ -143,6 +145,38 @@ MODELS = {
     ),
     "deconvnet": Row(
         DeconvNet, paper=DECONVNET, encoder="vgg16", num_classes=21, output_stride=32, receptive_field=404
+    ),
+    "deeplab-v1-largefov": Row(
+        DeepLabV1,
+        paper=DEEPLAB_V1,
+        encoder="vgg16",
+        num_classes=21,
+        output_stride=8,
+        receptive_field=435,
+    ),
+    "deeplab-v1-msc-largefov": Row(
+        partial(DeepLabV1, multi_scale=True),
+        paper=DEEPLAB_V1,
+        encoder="vgg16",
+        num_classes=21,
+        output_stride=8,
+        receptive_field=435,
+    ),
+    "deeplab-v1-7x7": Row(
+        partial(DeepLabV1, variant="7x7"),
+        paper=DEEPLAB_V1,
+        encoder="vgg16",
+        num_classes=21,
+        output_stride=8,
+        receptive_field=404,
+    ),
+    "deeplab-v1-4x4": Row(
+        partial(DeepLabV1, variant="4x4"),
+        paper=DEEPLAB_V1,
+        encoder="vgg16",
+        num_classes=21,
+        output_stride=8,
+        receptive_field=308,
     ),
     "frrn-a": Row(
         partial(FRRN, stages=STAGES_A),

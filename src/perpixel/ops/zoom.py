@@ -14,6 +14,7 @@ Letters: N batch, C channels, H W and h w sizes in and out.
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 
 def zoom(
@@ -44,3 +45,28 @@ def weights(features: Tensor, length: int, size: int, step: float, start: float)
     outputs, inputs = (torch.arange(count, device=features.device, dtype=torch.float32) for count in (size, length))
     places = (start + step * outputs).clamp(0, length - 1)
     return (1 - (places[:, None] - inputs[None, :]).abs()).clamp(min=0).to(features.dtype)
+
+
+def to_corners(
+    features: Float[Tensor, "N C H W"], image_size: tuple[int, int], stride: int, margin: int = 1
+) -> Float[Tensor, "N C h w"]:
+    """Return features whose corner places lie on the image's corner pixels; a target can be shrunk to that.
+
+    Args:
+        features: Place i lies at pixel `stride`·i, or half a pixel beside it where `margin` is 2.
+        image_size: (H, W) of the image without what it was filled up with.
+        stride: In pixels.
+        margin: What `image_size` leaves over, divided by `stride`, where nothing is to be done.
+    """
+    lengths = [max(length - margin, 0) for length in image_size]
+    height, width = (length // stride + 1 for length in lengths)
+    if features.shape[-2:] == (height, width) and not any(length % stride for length in lengths):
+        return features
+    rows, columns = (length / stride / max(length // stride, 1) for length in lengths)
+    return zoom(features, (height, width), (rows, columns))
+
+
+def fill(image: Float[Tensor, "N C H W"], margin: int = 1, stride: int = 8) -> Float[Tensor, "N C h w"]:
+    """Add rows and columns of zeros, at the bottom and right, up to sizes that leave `margin` over by `stride`."""
+    rows, columns = ((margin - length) % stride for length in image.shape[-2:])
+    return functional.pad(image, (0, columns, 0, rows))
