@@ -123,7 +123,7 @@ def recognize_format(path: Path) -> str:
 
 
 def _from_torchvision(path: Path, state: dict[str, Tensor], classifier: str | None) -> Pretrained:
-    found = classifier or _recognized(_layers_of(state))
+    found = _recognized(_layers_of(state))
     table = {**names.by_order(_layers_of(state)), **names.torchvision_names(found)} if found else {}
     if not set(table) & set(_layers_of(state)):
         table = {}
@@ -133,17 +133,17 @@ def _from_torchvision(path: Path, state: dict[str, Tensor], classifier: str | No
         if ending != "num_batches_tracked":
             renamed[f"{table.get(layer, layer)}.{ending}".lstrip(".")] = value
     pixels = (TORCHVISION_GOOGLENET if found == "googlenet" else TORCHVISION) if table else None
-    return Pretrained(renamed, found, pixels, str(path))
+    return Pretrained(renamed, _called(found, classifier), pixels, str(path))
 
 
 def _from_caffe(path: Path, layers: list[Layer], classifier: str | None) -> Pretrained:
-    found = classifier or _recognized(layer.name for layer in layers)
+    found = _recognized(layer.name for layer in layers)
     table = names.caffe_names(found) if found else {}
     tensors: dict[str, Tensor] = {}
     for layer in layers:
         tensors |= _caffe_tensors(layer, table.get(layer.name, layer.name.replace("/", ".")))
     pixels = VGG if found.startswith("vgg") else GOOGLENET if found.startswith("googlenet") else CAFFE
-    return Pretrained(_bias_into_mean(tensors, found), found, pixels, str(path))
+    return Pretrained(_bias_into_mean(tensors, found), _called(found, classifier), pixels, str(path))
 
 
 def _caffe_tensors(layer: Layer, name: str) -> dict[str, Tensor]:
@@ -229,6 +229,13 @@ def _layers_of(state: Iterable[str]) -> list[str]:
 def _recognized(layers: Iterable[str]) -> str:
     classifier, share = names.recognize(layers)
     return classifier if share >= RECOGNIZED else ""
+
+
+def _called(found: str, asked: str | None) -> str:
+    """Return what a file's network is called: as asked, where the names of layers leave it open."""
+    if asked is None or (found and names.layers(found) != names.layers(asked)):
+        return found
+    return asked
 
 
 def _fetch_first(stands_for: tuple[str, ...], progress: Progress | None) -> Path:
