@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import perpixel
 from perpixel.data.spec import DatasetSpec
 from perpixel.data.transforms import from_albumentations
-from perpixel.errors import DataError, RunError, UsageError
+from perpixel.errors import DataError, RunError, UsageError, WeightsError
 from perpixel.runs.run import Run, write_record
 from perpixel.runs.start import Wishes, load_initial_weights, prepare_resume, prepare_run, train
 from perpixel.training.recipe import Budget
@@ -156,7 +156,7 @@ def test_weights_of_another_run_are_taken_where_they_fit(run: Path, data: Path, 
 
 
 def test_weights_that_fit_nothing_are_refused(run: Path) -> None:
-    with pytest.raises(RunError, match="nothing in"):
+    with pytest.raises(WeightsError, match="Nothing was loaded"):
         load_initial_weights(torch.nn.Linear(2, 2), str(run))
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from perpixel.data.dataset import Dataset, open_dataset
 from perpixel.data.images import image_size
 from perpixel.data.normalization import Normalization
 from perpixel.data.spec import DatasetSpec
 from perpixel.data.transforms import Transform
-from perpixel.errors import DataError, RunError, UsageError
+from perpixel.errors import DataError, UsageError
 from perpixel.losses.class_balance import class_weights
 from perpixel.models.catalog import find
 from perpixel.recipes.choose import choose_recipe
@@ -23,6 +23,7 @@ from perpixel.recipes.everyday import DataFacts
 from perpixel.recipes.find import find_recipe
 from perpixel.recipes.segnet import CAMVID_CLASSES, CAMVID_MEDIAN_FREQUENCY
 from perpixel.recipes.stages import Stages, share_budget, with_peak_rate
+from perpixel.runs.initial_weights import choose_source, load_initial_weights
 from perpixel.runs.phases import first_unfinished, phase_folders, phases_of, relative_source
 from perpixel.runs.run import DATASET, RECORD, Record, Run, build_network, command_line, versions, write_record
 from perpixel.runs.statistics import with_statistics
@@ -174,13 +175,13 @@ def prepare_run(
     device = choose_device(wishes.device)
     stages = _stages(wishes, dataset, device)
     spec = with_statistics(dataset, advance)
-    source, remarks = _initial_weights(wishes, stages[0])
+    source, remarks = choose_source(wishes.weights, stages[0])
     folders = phase_folders(out, [stage.model for stage in stages])
     shared = _shared_facts(data, wishes, dataset, device)
     records = [_stage_record(number, stages, folders, spec, source, shared) for number in range(len(stages))]
     network = _fresh_network(records[0])
     if source != "none":
-        remarks += (load_initial_weights(network, source),)
+        remarks += (load_initial_weights(network, source, records[0].normalization),)
     remarks += _left_out(dataset)
     if leads:
         for folder, record in zip(folders, records, strict=True):
@@ -237,32 +238,9 @@ def _open(path: Path) -> Prepared:
     if not started and run.record.previous is not None:
         remarks += (load_initial_weights(network, str(path / run.record.previous)),)
     elif not started and run.record.initial_weights != "none":
-        load_initial_weights(network, run.record.initial_weights)
+        load_initial_weights(network, run.record.initial_weights, run.record.normalization)
     job = _job(run.record, dataset, path, device)
     return Prepared(network, job, run.record, remarks, resumed=started)
-
-
-def load_initial_weights(network: nn.Module, source: str) -> str:
-    """Copy every tensor of the same name and shape from a run or a safetensors file.
-
-    Returns: A line that says what was taken and what was not.
-    Raises:
-        RunError: The file cannot be read, or nothing in it fits.
-    """
-    path = Path(source) / files.MODEL if Path(source).is_dir() else Path(source)
-    held, _ = files.load_model(path)
-    own = network.state_dict()
-    fitting = {name: value for name, value in held.items() if _fits(own.get(name), value)}
-    if not fitting:
-        raise RunError(f"--weights: nothing in {path} fits this network. Use weights of the same family.")
-    network.load_state_dict({**own, **fitting})
-    left = sorted(set(own) - set(fitting))
-    rest = f"; fresh: {', '.join(left[:6])}{' …' if len(left) > 6 else ''}" if left else ""
-    return f"Took {len(fitting)} of {len(own)} tensors from {path}{rest}."
-
-
-def _fits(own: Tensor | None, held: Tensor) -> bool:
-    return own is not None and own.shape == held.shape
 
 
 def _fresh_network(record: Record) -> nn.Module:
@@ -336,23 +314,6 @@ def _left_out(dataset: Dataset) -> tuple[str, ...]:
         return ()
     shown = ", ".join(names[:NAMED]) + (" …" if len(names) > NAMED else "")
     return (f"{len(names)} pairs are left out: {shown}. `perpixel inspect` says why.",)
-
-
-def _initial_weights(wishes: Wishes, recipe: Recipe) -> tuple[str, tuple[str, ...]]:
-    """Return where weights come from, and a remark where the recipe wants what it cannot have."""
-    asked = wishes.weights
-    if asked and asked != "none":
-        if Path(asked).exists():
-            return str(Path(asked).resolve()), ()
-        raise UsageError(
-            f"--weights: there is no file or run {asked!r}. Give a run directory, a .safetensors file, or none."
-        )
-    if asked is None and recipe.initial_weights != "none":
-        return "none", (
-            f"The recipe begins from {recipe.initial_weights}; this run begins from fresh weights, and will not "
-            "reach the paper's figures. Give them with --weights RUN or FILE.safetensors.",
-        )
-    return "none", ()
 
 
 def _require_empty(out: Path) -> None:
