@@ -18,7 +18,8 @@ P − 81 = 19, P − 73 = 27 and P − 69 = 31 pixels off the result, 5 elements
 Source: Shelhamer, Long, Darrell, "Fully Convolutional Networks", CVPR 2015, arXiv:1411.4038, and TPAMI 2017,
     arXiv:1605.06211; the layers as released in fcn.berkeleyvision.org, voc-fcn*/net.py.
 Differs: the fixed deconvolutions have no weights here; the released ones store a dense K x K kernel, zero
-    between different classes. `padding=1` is ours.
+    between different classes. `padding=1` is ours. Poolings round up, as Caffe's: with PyTorch's rounding down
+    the crops stay the same, but the result of FCN-32s can end 12 pixels before the image does, FCN-16s's 4.
 Letters: N batch, C channels, K classes, H W pixels, P padding.
 """
 
@@ -99,6 +100,8 @@ class ConvolutionalVGG(nn.Module):
 class FCN32s(nn.Module):
     """Segment an image into `num_classes` classes from the deepest features alone.
 
+    The paper's FCN-32s-fixed is this network with only `score_fr` learned: a recipe's `trainable`, not a network.
+
     Args:
         num_classes: K, counting background if the data set labels it.
         in_channels: Image channels; 3 for RGB.
@@ -117,8 +120,16 @@ class FCN32s(nn.Module):
 
     def forward(self, image: Float[Tensor, "N C H W"]) -> Float[Tensor, "N K H W"]:
         """Return logits for an image of any size."""
-        scores = self.score_fr(self.encoder(image).fc7)
-        return bilinear_deconvolution(scores, stride=32, offset=self.crops.x32, size=image_size(image))
+        return self.enlarge(self.scores(image), image_size(image))
+
+    def scores(self, image: Float[Tensor, "N C H W"]) -> Float[Tensor, "N K h w"]:
+        """Return the scores at stride 32, before they are enlarged."""
+        scores: Tensor = self.score_fr(self.encoder(image).fc7)
+        return scores
+
+    def enlarge(self, scores: Float[Tensor, "N K h w"], size: tuple[int, int]) -> Float[Tensor, "N K H W"]:
+        """Deconvolve what `scores` returned to the image's size (H, W)."""
+        return bilinear_deconvolution(scores, stride=32, offset=self.crops.x32, size=size)
 
 
 class FCN16s(nn.Module):
