@@ -17,6 +17,7 @@ from perpixel.cli.inspect import inspect_command
 from perpixel.cli.models import models as models_command
 from perpixel.cli.predict import predict_command
 from perpixel.cli.train import train_command
+from perpixel.cli.weights import weights_command
 from perpixel.errors import PerpixelError
 
 HELP = """A label for every pixel: train, measure and run semantic segmentation networks.
@@ -53,6 +54,7 @@ def options(
 app.command("demo")(demo_command)
 app.command("inspect")(inspect_command)
 app.command("models")(models_command)
+app.command("weights")(weights_command)
 app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
 app.command("predict")(predict_command)

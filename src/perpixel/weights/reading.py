@@ -65,7 +65,7 @@ def locate(name_or_path: str | Path, progress: Progress | None = None) -> Path:
         return path
     stands_for = candidates(str(name_or_path))
     if not stands_for:
-        raise WeightsError(_unknown(str(name_or_path)))
+        raise WeightsError(unknown(str(name_or_path)))
     there = at_hand(str(name_or_path))
     if there:
         return fetch(there, progress)
@@ -249,7 +249,8 @@ def _fetch_first(stands_for: tuple[str, ...], progress: Progress | None) -> Path
     raise first or AssertionError("a name that stands for no file")
 
 
-def _unknown(name: str) -> str:
+def unknown(name: str) -> str:
+    """Say that a name stands for nothing, and what is near."""
     known = (*BEGINNINGS, *KNOWN)
     near = get_close_matches(name, known, n=1)
     hint = f"Did you mean {near[0]!r}? " if near else ""
