@@ -46,3 +46,46 @@ SEGNET_BASIC = SEGNET.replace(
     expected={"pixel_accuracy": 0.827, "mean_accuracy": 0.620, "mean_iou": 0.477},
     differs=("expected is on the CamVid test split, TPAMI Table 1, median-balanced; the table used batches of 12.",),
 )  # fmt: skip
+
+# ---- Bayesian SegNet ---------------------------------------------------------------------------------
+
+BAYESIAN_SEGNET = SEGNET.replace(
+    model="bayesian-segnet", budget=Budget(iterations=60_000),
+    sources={**SEGNET.sources, "*": "SegNet-Tutorial, Models/bayesian_segnet_{train,solver}.prototxt"},
+    expected={"pixel_accuracy": 0.869, "mean_accuracy": 0.763, "mean_iou": 0.631},
+    differs=(
+        "expected is on the CamVid test split, mean of samples with dropout, from ImageNet weights (recalled).",
+        "Validation predicts once without dropout, the paper's weight averaging.",
+    ),
+)  # fmt: skip
+
+BAYESIAN_SEGNET_BASIC = SEGNET_BASIC.replace(
+    model="bayesian-segnet-basic",
+    sources={**SEGNET.sources, "*": "SegNet-Tutorial, Models/bayesian_segnet_basic_{train,solver}.prototxt"},
+    expected={"pixel_accuracy": 0.816, "mean_accuracy": 0.705, "mean_iou": 0.558}, differs=BAYESIAN_SEGNET.differs,
+)  # fmt: skip
+
+# ---- the study of decoders ----------------------------------------------------------------------------
+
+
+def _variant(model: str, pixel_accuracy: float, mean_accuracy: float, mean_iou: float) -> Recipe:
+    return SEGNET_BASIC.replace(
+        model=model, batch_size=12,
+        sources={**SEGNET.sources, "*": "TPAMI, Sec. 3.3; as SegNet-Tutorial, Models/segnet_basic_solver.prototxt"},
+        expected={"pixel_accuracy": pixel_accuracy, "mean_accuracy": mean_accuracy, "mean_iou": mean_iou},
+        differs=(
+            "expected is on the CamVid test split, TPAMI Table 1, median-balanced.",
+            "The paper trains until the loss converges; SegNet-Basic's 10,000 iterations are taken.",
+        ),
+    )  # fmt: skip
+
+
+DECODER_STUDY = (
+    _variant("bilinear-interpolation", 0.779, 0.611, 0.433),
+    _variant("segnet-basic-single-channel-decoder", 0.812, 0.607, 0.461),
+    _variant("segnet-basic-encoder-addition", 0.834, 0.636, 0.485),
+    _variant("fcn-basic", 0.817, 0.624, 0.473),
+    _variant("fcn-basic-no-addition", 0.805, 0.586, 0.441),
+    _variant("fcn-basic-no-reduction", 0.841, 0.634, 0.501),
+    _variant("fcn-basic-no-addition-no-reduction", 0.805, 0.616, 0.459),
+)

@@ -15,21 +15,28 @@ def share_budget(stages: Stages, budget: Budget) -> Stages:
     """Return the stages with one budget shared out in the proportions of their own.
 
     Args:
-        stages: Whose own budgets count iterations; where one does not, all get equal shares.
+        stages: Whose own budgets all count iterations, or all epochs; where they do not, all get equal shares.
         budget: Iterations are shared by iterations, epochs and minutes by the images shown in them. Every stage
             gets one iteration at least.
 
     Falling steps (`Step`) fall at the same parts of the new budget as of the old one.
     """
-    sizes = [stage_size(stage, count_images=budget.iterations is None) for stage in stages]
-    shares = [size / sum(sizes) for size in sizes] if all(sizes) else [1 / len(stages)] * len(stages)
-    return tuple(_with_budget(stage, _part(budget, share)) for stage, share in zip(stages, shares, strict=True))
+    sizes = _sizes(stages, count_images=budget.iterations is None)
+    return tuple(
+        _with_budget(stage, _part(budget, size / sum(sizes))) for stage, size in zip(stages, sizes, strict=True)
+    )
 
 
-def stage_size(stage: Recipe, count_images: bool) -> int:
-    """Return a stage's own iterations, or the images shown in them; 0 where it does not count iterations."""
-    images = stage.batch_size * stage.accumulate if count_images else 1
-    return (stage.budget.iterations or 0) * images
+def _sizes(stages: Stages, count_images: bool) -> list[float]:
+    """Return how large the stages are beside one another."""
+    iterations = [stage.budget.iterations or 0 for stage in stages]
+    images = [stage.batch_size * stage.accumulate for stage in stages]
+    if all(iterations):
+        return [count * (shown if count_images else 1) for count, shown in zip(iterations, images, strict=True)]
+    epochs = [stage.budget.epochs or 0.0 for stage in stages]
+    if all(epochs):
+        return [count / (1 if count_images else shown) for count, shown in zip(epochs, images, strict=True)]
+    return [1.0] * len(stages)
 
 
 def _part(budget: Budget, share: float) -> Budget:

@@ -1,0 +1,72 @@
+"""FCN for PASCAL-Context, NYUDv2 and SIFT Flow, as released: heavy learning, 300,000 iterations a stage.
+
+Source: shelhamer/fcn.berkeleyvision.org, pascalcontext-fcn*/, nyud-fcn32s-*/, siftflow-fcn*/: net.py, solver.prototxt,
+solve.py and the layers' means; Shelhamer, Long & Darrell, TPAMI 2017, Sec. 5 (recalled).
+"""
+
+from perpixel.data.normalization import Normalization
+from perpixel.recipes.fcn import FCN8S, FCN16S, FCN32S
+from perpixel.training.recipe import Budget, Recipe
+
+LONG = Budget(iterations=300_000)
+
+
+def _released(recipe: Recipe, folder: str, **changes: object) -> Recipe:
+    source = f"fcn.berkeleyvision.org, {folder}/{{net.py,solver.prototxt,solve.py}}"
+    return recipe.replace(**{"budget": LONG, "sources": {"*": source}, **changes})
+
+
+# ---- PASCAL-Context: 59 classes and background ---------------------------------------------------------
+
+CONTEXT = (
+    "Images are drawn in reshuffled epochs, not with replacement.",
+    "expected is on PASCAL-Context val, 59 classes, from ImageNet weights (TPAMI, recalled).",
+)
+
+CONTEXT_FCN32S = _released(
+    FCN32S, "pascalcontext-fcn32s", differs=CONTEXT,
+    expected={"pixel_accuracy": 0.655, "mean_accuracy": 0.491, "mean_iou": 0.367},
+)  # fmt: skip
+CONTEXT_FCN16S = _released(
+    FCN16S, "pascalcontext-fcn16s", differs=CONTEXT,
+    expected={"pixel_accuracy": 0.669, "mean_accuracy": 0.513, "mean_iou": 0.384},
+)  # fmt: skip
+CONTEXT_FCN8S = _released(
+    FCN8S, "pascalcontext-fcn8s", differs=CONTEXT,
+    expected={"pixel_accuracy": 0.675, "mean_accuracy": 0.523, "mean_iou": 0.391},
+)  # fmt: skip
+
+# ---- NYUDv2: 40 classes --------------------------------------------------------------------------------
+
+NYUD_MEAN = Normalization(mean=(92.318, 97.203, 116.190), std=(1.0, 1.0, 1.0), order="bgr")
+HHA_MEAN = Normalization(mean=(118.477, 94.076, 132.431), std=(1.0, 1.0, 1.0), order="bgr")
+NYUD = (
+    "Images are drawn in reshuffled epochs, not with replacement.",
+    "expected is on NYUDv2's 654 test images, from ImageNet weights (TPAMI, recalled).",
+)
+
+NYUD_COLOR = _released(
+    FCN32S, "nyud-fcn32s-color", normalization=NYUD_MEAN, differs=NYUD,
+    expected={"pixel_accuracy": 0.618, "mean_accuracy": 0.447, "mean_iou": 0.316},
+)  # fmt: skip
+NYUD_HHA = _released(
+    FCN32S, "nyud-fcn32s-hha", normalization=HHA_MEAN, differs=NYUD,
+    expected={"pixel_accuracy": 0.583, "mean_accuracy": 0.357, "mean_iou": 0.252},
+)  # fmt: skip
+NYUD_COLOR_DEPTH = _released(
+    FCN32S, "nyud-fcn32s-color-d", normalization="data",
+    differs=(
+        *NYUD,
+        "Images have four channels, the depth's logarithm last. They are normalised by the data's own statistics, "
+        "where the release subtracts means alone; give a rate to match.",
+    ),
+    expected={"pixel_accuracy": 0.621, "mean_accuracy": 0.448, "mean_iou": 0.317},
+)  # fmt: skip
+
+# ---- SIFT Flow: 33 classes of things, and the geometry of each -------------------------------------------
+
+SIFTFLOW_MEAN = Normalization(mean=(108.353, 115.294, 114.578), std=(1.0, 1.0, 1.0), order="bgr")
+SIFTFLOW = (
+    "Images are drawn in reshuffled epochs, not with replacement.",
+    "expected is on SIFT Flow's 200 test images, things alone, from ImageNet weights (TPAMI, recalled).",
+)

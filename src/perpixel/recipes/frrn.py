@@ -1,0 +1,42 @@
+"""FRRN A and B on Cityscapes, at a quarter and at half of its size, with the bootstrapped loss.
+
+Source: TobyPDE/FRRN, train_frrn_a.py and train_frrn_b.py of March 2017, the time of the paper (dltools/losses.py);
+Pohlen, Hermans, Mathias & Leibe, CVPR 2017, Sec. 4.
+"""
+
+from perpixel.data.normalization import Normalization
+from perpixel.data.transforms import Augmentation
+from perpixel.training.recipe import AdamW, Bootstrapped, Budget, Recipe, Step
+
+FRRN_A = Recipe(
+    model="frrn-a", preset="paper", image_scale=0.25, crop_size=None, batch_size=3, options={"checkpoint": True},
+    budget=Budget(iterations=55_000), augmentation=Augmentation(flip=0.0),
+    normalization=Normalization(mean=(0.0, 0.0, 0.0), std=(255.0, 255.0, 255.0)),
+    optimizer=AdamW(learning_rate=1e-3, weight_decay=0.0), schedule=Step(every=45_000),
+    loss=Bootstrapped(pixels=512 * 16),
+    sources={
+        "*": "TobyPDE/FRRN, train_frrn_a.py, March 2017: Adam, batch 3, 1e-3, a tenth after 45,000 updates",
+        "budget": "meetps/pytorch-semseg, issue 57: ten epochs at the lower rate; the release trains until stopped",
+        "loss": "train_frrn_a.py: 512·16 pixels of 256 x 512; the later train.py takes 512·64",
+        "options": "dltools/hybrid_training.py: only what splits the network is kept",
+    },
+    expected={"mean_iou": 0.630},
+    differs=(
+        "No shifts by up to 30 pixels with reflection, and no gamma: add augmentation.color to vary colours.",
+        "Images are drawn uniformly; train_frrn_a.py draws those with rare classes more often.",
+        "Labels shrink to the nearest pixel's; the authors take the majority.",
+        "expected is on the Cityscapes test set at full resolution.",
+    ),
+)  # fmt: skip
+
+FRRN_B = FRRN_A.replace(
+    model="frrn-b", image_scale=0.5, budget=Budget(iterations=75_000), schedule=Step(every=60_000),
+    loss=Bootstrapped(pixels=512 * 64),
+    sources={
+        **FRRN_A.sources,
+        "*": "TobyPDE/FRRN, train_frrn_b.py, March 2017, and train.py of November 2016: a tenth after 60,000",
+        "loss": "train_frrn_b.py: 512·64 pixels of 512 x 1024",
+        "budget": "ours after the fall of the rate; the release trains until stopped",
+    },
+    expected={"mean_iou": 0.718},
+)  # fmt: skip

@@ -1,0 +1,129 @@
+"""Every paper's recipe: sourced, consistent, and it trains its network."""
+
+import inspect
+from fnmatch import fnmatchcase
+from itertools import pairwise
+
+import pytest
+import torch
+
+from perpixel.models.catalog import MODELS, build
+from perpixel.recipes.papers import RECIPES
+from perpixel.training.objective import Objective
+from perpixel.training.optimizer import freeze, make_optimizer
+from perpixel.training.recipe import SGD, Bootstrapped, Recipe, Step
+
+NARROW = 1 / 16
+STAGES = {f"{name}-{number}": stage for name, stages in RECIPES.items() for number, stage in enumerate(stages, start=1)}
+# One of each pair of recipes that train the same network in the same way: data sets and rates differ.
+TRAINED = {
+    (stage.model, str(stage.options), stage.loss.name, stage.trainable): key for key, stage in STAGES.items()
+}.values()
+
+
+def small_network(stage: Recipe) -> torch.nn.Module:
+    """Build a narrow form; FCN's without the margin that the release computes around the image."""
+    torch.manual_seed(0)
+    quick = {"padding": 1} if "padding" in inspect.signature(MODELS[stage.model].network).parameters else {}
+    options = {**stage.options, **(quick if stage.model.startswith("fcn") else {})}
+    return build(stage.model, num_classes=4, width=NARROW, **options)
+
+
+@pytest.mark.parametrize("key", STAGES)
+def test_every_stage_names_its_source_and_what_differs(key: str) -> None:
+    stage = STAGES[key]
+    assert stage.sources.get("*")
+    assert stage.differs
+    assert stage.preset == "paper"
+    fields = {name.partition(".")[0] for name in stage.sources} - {"*"}
+    assert fields <= Recipe.model_fields.keys()
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_last_stage_says_what_to_expect_and_each_begins_from_the_one_before(name: str) -> None:
+    stages = RECIPES[name]
+    assert stages[-1].expected
+    for before, stage in pairwise(stages):
+        assert stage.initial_weights == before.model
+
+
+@pytest.mark.parametrize("key", TRAINED)
+def test_every_stage_trains_two_iterations(key: str) -> None:
+    """Loss and weights stay finite, something learns, and every pattern of names fits a parameter."""
+    stage = STAGES[key]
+    if stage.model not in MODELS:
+        pytest.skip(f"{stage.model} is not in the catalogue yet")
+    network = small_network(stage)
+    freeze(network, stage.trainable)
+    objective, optimizer = Objective(network, stage), make_optimizer(network, stage.optimizer)
+    image, target = torch.randn(2, 3, 25, 17), torch.randint(4, (2, 25, 17))
+    before = {name: value.detach().clone() for name, value in network.named_parameters()}
+    for _ in range(2):
+        loss = objective(image, target)
+        assert bool(torch.isfinite(loss))
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    moved = {name for name, value in network.named_parameters() if not torch.equal(value, before[name])}
+    assert moved
+    assert all(bool(torch.isfinite(value).all()) for value in network.parameters())
+    if stage.trainable != "all":
+        assert moved <= {name for name, value in network.named_parameters() if value.requires_grad} < before.keys()
+
+
+@pytest.mark.parametrize("key", [key for key, stage in STAGES.items() if stage.optimizer.layer_rates])
+def test_layers_with_a_rate_of_their_own_exist(key: str) -> None:
+    stage = STAGES[key]
+    if stage.model not in MODELS:
+        pytest.skip(f"{stage.model} is not in the catalogue yet")
+    names = [name for name, _ in small_network(stage).named_parameters()]
+    for pattern in stage.optimizer.layer_rates:
+        assert any(fnmatchcase(name, pattern) for name in names), pattern
+
+
+# ---- numbers against their files ---------------------------------------------------------------------------
+
+
+def test_fcn_alexnet_accumulates_twenty_and_normalises() -> None:
+    """voc-fcn-alexnet/solver.prototxt: base_lr 1e-4, momentum 0.9, iter_size 20, 100,000 iterations."""
+    (recipe,) = RECIPES["fcn32s-alexnet"]
+    assert isinstance(recipe.optimizer, SGD)
+    assert (recipe.optimizer.learning_rate, recipe.optimizer.momentum, recipe.accumulate) == (1e-4, 0.9, 20)
+    assert (recipe.loss_normalization, recipe.budget.iterations) == ("valid", 100_000)
+
+
+def test_deconvnet_has_two_stages_of_twenty_and_forty_thousand() -> None:
+    """training/00{1,2}*/solver.prototxt: base_lr 0.01, stepsize 9000 and 10000, iter_size 8, batches of 8."""
+    one, two = RECIPES["deconvnet"]
+    assert (one.budget.iterations, two.budget.iterations) == (20_000, 40_000)
+    assert (one.schedule, two.schedule) == (Step(every=9_000), Step(every=10_000))
+    assert {stage.batch_size * stage.accumulate for stage in (one, two)} == {64}
+    assert one.windows is not None
+    assert two.windows is not None
+    assert (one.windows.kind, two.windows.kind, one.windows.side, one.crop_size) == (
+        "object",
+        "proposal",
+        250,
+        (224, 224),
+    )
+
+
+def test_deeplabs_last_layer_is_ten_times_as_fast() -> None:
+    """LargeFOV: batch 30, crop 321, 1e-3, a tenth every 2,000 of 6,000; v2: batch 10, 20,000, poly."""
+    (one,), (two,) = RECIPES["deeplab-v1-largefov"], RECIPES["deeplab-v2-vgg16-aspp-l"]
+    assert (one.batch_size, one.crop_size, one.schedule) == (30, (321, 321), Step(every=2_000))
+    assert one.optimizer.layer_rates == {"*fc8*": 10.0}
+    assert (two.batch_size, two.budget.iterations, two.schedule.name) == (10, 20_000, "poly")
+
+
+def test_msc_trains_its_new_heads_alone() -> None:
+    """config/DeepLab-MSc-LargeFOV/train.prototxt: rate 0 from conv1_1 to fc8."""
+    assert RECIPES["deeplab-v1-msc-largefov"][1].trainable == ("msc.*",)
+
+
+@pytest.mark.parametrize(("name", "pixels", "scale"), [("frrn-a", 8192, 0.25), ("frrn-b", 32768, 0.5)])
+def test_frrn_keeps_a_sixteenth_of_the_pixels(name: str, pixels: int, scale: float) -> None:
+    """train_frrn_{a,b}.py, March 2017: K = 512·16 of 256 x 512 and 512·64 of 512 x 1024."""
+    (recipe,) = RECIPES[name]
+    assert recipe.loss == Bootstrapped(pixels=pixels)
+    assert pixels * 16 == 1024 * scale * 2048 * scale
