@@ -103,3 +103,13 @@ def test_known_files_have_names_of_their_own_and_digests_where_published() -> No
         assert not known.file.startswith(".")
         if known.url.startswith("https://download.pytorch.org"):
             assert known.digest == "sha256:" + known.file.removesuffix(".pth").rpartition("-")[2]
+
+
+def test_the_reference_lists_every_known_file_and_name() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "weights.md").read_text(encoding="utf-8")
+    for name, known in KNOWN.items():
+        (row,) = [line for line in text.splitlines() if line.startswith(f"| `{name}` | {known.classifier} |")]
+        assert known.file in row
+        assert known.digest.partition(":")[2][:8] in row
+    for name, files in BEGINNINGS.items():
+        assert f"| `{name}` | {', '.join(f'`{file}`' for file in files)} |" in text
