@@ -12,6 +12,10 @@ PARAMETERS = {
     ("fcn16s", 21): 134_357_354,
     ("fcn8s", 21): 134_362_751,
     ("fcn8s-at-once", 21): 134_362_751,
+    ("fcn8s-two-headed", 33): 134_362_751 + (33 + 3 - 21) * (4096 + 1 + 512 + 1 + 256 + 1),  # siftflow-fcn8s
+    ("fcn32s-alexnet", 21): 56_954_261,  # 57 million, and 6 million, in FCN, CVPR 2015, Table 1
+    ("fcn32s-googlenet", 21): 5_995_077,
+    ("fcn8s-any-encoder", 21): 21_284_672 + 21 * (512 + 256 + 128 + 3),  # torchvision's ResNet-34, and scores
     ("segnet", 11): 29_449_355,
     ("segnet", 12): 29_449_932,
     ("segnet-basic", 11): 1_416_587,
@@ -31,8 +35,12 @@ PARAMETERS = {
     ("deeplab-v1-msc-largefov", 21): 21_711_550,
     ("deeplab-v1-7x7", 21): 134_346_581,
     ("deeplab-v1-4x4", 21): 65_140_565,
+    ("deeplab-v2-vgg16-aspp-s", 21): 37_877_652,
+    ("deeplab-v2-vgg16-aspp-l", 21): 37_877_652,
+    ("deeplab-v2-resnet101", 21): 44_048_532,
     ("frrn-a", 19): 17_746_803,  # the paper says 17.7M and 24.8M
     ("frrn-b", 19): 24_755_699,
+    ("unet", 2): 31_030_658 + 2 * 64 * 9,  # Fig. 1, and three channels instead of one
     ("unet-same", 2): 31_037_698,  # derived from the paper's count below
 }
 

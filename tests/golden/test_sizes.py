@@ -6,6 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from perpixel.encoders.alexnet import AlexNet
+from perpixel.encoders.googlenet import GoogLeNet
+from perpixel.encoders.resnet import ResNet
 from perpixel.encoders.vgg import VGG16_WIDTHS
 from perpixel.models.catalog import MODELS, build
 from perpixel.models.fcn import CROPS, FCN8s, FCN16s, FCN32s
@@ -65,10 +68,25 @@ def deeplab_layers(side: int, fc6: Layer, average: bool = False) -> list[Layer]:
     return [*layers, *[Layer(3, padding=1)] * average, fc6]
 
 
+def resnet101_layers() -> list[Layer]:
+    """Return the dilated ResNet-101 up to res5c, from isht7/pytorch-deeplab-resnet, data/test_Scale1.prototxt."""
+    layers = [Layer(7, stride=2, padding=3), Layer(3, stride=2, padding=1)]
+    for blocks, stride, dilation in ((3, 1, 1), (4, 2, 1), (23, 1, 2), (3, 1, 4)):
+        for block in range(blocks):
+            reduce, expand = Layer(1, stride=stride if block == 0 else 1), Layer(1)
+            layers += [reduce, Layer(3, padding=dilation, dilation=dilation), expand]
+    return layers
+
+
 LARGE_FOV = Layer(3, padding=12, dilation=12)
+RATE_24 = Layer(3, padding=24, dilation=24)
 FOUR = Layer(4, padding=6, dilation=4)
 COARSEST = {
     **{name: [*vgg_layers(100), FC6] for name in ("fcn32s", "fcn16s", "fcn8s", "fcn8s-at-once")},
+    "fcn8s-two-headed": [*vgg_layers(100), FC6],
+    "fcn32s-alexnet": [*AlexNet(width=0.01).chain(), Layer(6)],
+    "fcn32s-googlenet": GoogLeNet(width=0.01).chain(),
+    "fcn8s-any-encoder": ResNet(34, width=0.01).chain(),
     "segnet": list(vgg_layers()),
     **{name: BASIC for name in MODELS if MODELS[name].encoder == "segnet-basic"},
     "bayesian-segnet": list(vgg_layers()),
@@ -77,8 +95,12 @@ COARSEST = {
     "deeplab-v1-msc-largefov": deeplab_layers(3, LARGE_FOV, average=True),
     "deeplab-v1-7x7": deeplab_layers(2, Layer(7, padding=12, dilation=4)),
     "deeplab-v1-4x4": deeplab_layers(2, FOUR),
+    "deeplab-v2-vgg16-aspp-s": deeplab_layers(3, LARGE_FOV),
+    "deeplab-v2-vgg16-aspp-l": deeplab_layers(3, RATE_24),
+    "deeplab-v2-resnet101": [*resnet101_layers(), RATE_24],
     "frrn-a": FRRN_A,
     "frrn-b": FRRN_B,
+    "unet": [layer._replace(padding=0) for layer in UNET],
     "unet-same": UNET,
 }
 
@@ -87,6 +109,21 @@ COARSEST = {
 def test_the_catalogue_gives_the_field_and_stride_of_the_coarsest_map(name: str) -> None:
     field = receptive_field(COARSEST[name])
     assert (field.size, field.stride) == (MODELS[name].receptive_field, MODELS[name].output_stride)
+
+
+@pytest.mark.parametrize(
+    ("layers", "field"),
+    [
+        (deeplab_layers(3, LARGE_FOV, average=True)[:-1], Field(243, 8, 0)),
+        (deeplab_layers(3, FOUR), Field(323, 8, 0)),
+        (deeplab_layers(3, RATE_24)[:-1], Field(227, 8, 0)),
+        (resnet101_layers(), Field(1027, 8, 0)),
+        (deeplab_layers(2, FOUR), Field(308, 8, -7.5)),
+    ],
+)
+def test_deeplab_sees_what_its_prototxts_say(layers: list[Layer], field: Field) -> None:
+    """pool5a, MSc on 4x4, v2's pool5, res5c; and the base network, whose map starts 7.5 pixels outside."""
+    assert receptive_field(layers) == field
 
 
 @pytest.mark.parametrize("padding", [100, 1])

@@ -14,11 +14,15 @@ from perpixel.errors import UsageError
 from perpixel.models.bayesian_segnet import BayesianSegNet, BayesianSegNetBasic
 from perpixel.models.deconvnet import DeconvNet
 from perpixel.models.deeplab_v1 import DeepLabV1
+from perpixel.models.deeplab_v2 import ASPP_S, DeepLabV2
 from perpixel.models.fcn import FCN8s, FCN16s, FCN32s
+from perpixel.models.fcn_encoders import AnyFCN, FCN32sAlexNet
+from perpixel.models.fcn_variants import TwoHeadedFCN
 from perpixel.models.frrn import FRRN, STAGES_A, STAGES_B
 from perpixel.models.segnet import SegNet, SegNetBasic
 from perpixel.models.segnet_study import BilinearInterpolation, EncoderAddition, FCNBasic, SingleChannelDecoder
-from perpixel.models.unet import UNetSame
+from perpixel.models.unet import UNet
+from perpixel.models.unet_same import unet_same
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class Row:
 FCN = "Shelhamer, TPAMI 2017, 1605.06211"
 SEGNET = "Badrinarayanan, TPAMI 2017, 1511.00561"
 DEEPLAB_V1 = "Chen, ICLR 2015, 1412.7062"
+DEEPLAB_V2 = "Chen, PAMI 2018, 1606.00915"
 DECONVNET = "Noh, ICCV 2015, 1505.04366"
 BAYESIAN = "Kendall, BMVC 2017, 1511.02680"
 FULL_RESOLUTION = "Pohlen, CVPR 2017, 1611.08323"
@@ -61,6 +66,23 @@ MODELS = {
         num_classes=21,
         output_stride=32,
         receptive_field=404,
+    ),
+    "fcn8s-two-headed": Row(
+        TwoHeadedFCN, paper=FCN, encoder="vgg16", num_classes=33, output_stride=32, receptive_field=404
+    ),
+    "fcn32s-alexnet": Row(
+        FCN32sAlexNet, paper=FCN, encoder="caffenet", num_classes=21, output_stride=32, receptive_field=355
+    ),
+    "fcn32s-googlenet": Row(
+        partial(AnyFCN, encoder="googlenet-caffe", finest=32),
+        paper=FCN,
+        encoder="googlenet-caffe",
+        num_classes=21,
+        output_stride=32,
+        receptive_field=715,
+    ),
+    "fcn8s-any-encoder": Row(
+        AnyFCN, paper=FCN, encoder="resnet34", num_classes=21, output_stride=32, receptive_field=899
     ),
     "segnet": Row(SegNet, paper=SEGNET, encoder="vgg16", num_classes=11, output_stride=32, receptive_field=212),
     "segnet-basic": Row(
@@ -178,6 +200,30 @@ MODELS = {
         output_stride=8,
         receptive_field=308,
     ),
+    "deeplab-v2-vgg16-aspp-s": Row(
+        partial(DeepLabV2, rates=ASPP_S),
+        paper=DEEPLAB_V2,
+        encoder="vgg16",
+        num_classes=21,
+        output_stride=8,
+        receptive_field=419,
+    ),
+    "deeplab-v2-vgg16-aspp-l": Row(
+        DeepLabV2,
+        paper=DEEPLAB_V2,
+        encoder="vgg16",
+        num_classes=21,
+        output_stride=8,
+        receptive_field=611,
+    ),
+    "deeplab-v2-resnet101": Row(
+        partial(DeepLabV2, encoder="resnet101-msra"),
+        paper=DEEPLAB_V2,
+        encoder="resnet101-msra",
+        num_classes=21,
+        output_stride=8,
+        receptive_field=1411,
+    ),
     "frrn-a": Row(
         partial(FRRN, stages=STAGES_A),
         paper=FULL_RESOLUTION,
@@ -194,7 +240,8 @@ MODELS = {
         output_stride=32,
         receptive_field=584,
     ),
-    "unet-same": Row(UNetSame, paper=UNET, encoder="unet", num_classes=2, output_stride=16, receptive_field=140),
+    "unet": Row(UNet, paper=UNET, encoder="unet", num_classes=2, output_stride=16, receptive_field=140),
+    "unet-same": Row(unet_same, paper=UNET, encoder="unet", num_classes=2, output_stride=16, receptive_field=140),
 }
 
 
