@@ -99,11 +99,17 @@ class DeconvNet(nn.Module):
 
     def see_whole(self, pool5: Float[Tensor, "N C h w"]) -> Float[Tensor, "N C h w"]:
         """Pass pool5 through fc6, fc7 and fc6-deconv; where it is smaller than fc6, centred in zeros."""
-        rows, columns = (torch.sym_max(WINDOW - length, 0) for length in pool5.shape[-2:])
+        rows, columns = (lacking(length) for length in pool5.shape[-2:])
         top, left = rows // 2, columns // 2
         padded = functional.pad(pool5, (left, columns - left, top, rows - top))
         seen = self.whole_window(padded)
         return functional.pad(seen, (-left, left - columns, -top, top - rows))
+
+
+def lacking(length: int) -> int:
+    """Return how many rows fewer than `WINDOW` there are; as a function of `length` in an exported graph too."""
+    missing: int = torch.sym_max(WINDOW - length, 0)  # type: ignore[no-untyped-call]
+    return missing
 
 
 def fully_connected(channels: int, hidden: int, batch_norm: bool) -> nn.Sequential:

@@ -38,7 +38,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from perpixel.encoders.encoder import Encoder
-from perpixel.encoders.resnet import BLOCKS, ResNet
+from perpixel.encoders.resnet import BLOCKS, ResNet, StrideIn
 from perpixel.encoders.vgg import VGG11_WIDTHS, VGG13_WIDTHS, VGG16_WIDTHS, VGG19_WIDTHS, scaled, scaled_widths
 from perpixel.models.check import check_image
 from perpixel.models.deeplab_v1 import STRIDE, DilatedVGG
@@ -199,7 +199,8 @@ class LinearASPP(nn.Module):
 
     def forward(self, features: Float[Tensor, "N _ h w"]) -> Float[Tensor, "N K h w"]:
         """Return every place's scores."""
-        return reduce(torch.add, (score(features) for score in self.scores()))
+        total: Tensor = reduce(torch.add, (score(features) for score in self.scores()))
+        return total
 
     def scores(self) -> list[nn.Conv2d]:
         """Return the convolution of every rate."""
@@ -216,7 +217,7 @@ def dilated_encoder(name: str, in_channels: int, width: float) -> Encoder:
     if vgg in VGG_WIDTHS:
         return DilatedVGG(in_channels, scaled_widths(VGG_WIDTHS[vgg], width), batch_norm=vgg != name)
     if resnet in RESNETS:
-        stride_in = "3x3" if resnet == name else "1x1"
+        stride_in: StrideIn = "3x3" if resnet == name else "1x1"
         return ResNet(RESNETS[resnet], in_channels, width, stride_in, pool_ceil=True, output_stride=STRIDE)
     known = ", ".join([*VGG_WIDTHS, *RESNETS])
     raise ValueError(f"DeepLabV2: expected encoder {known}, with -bn or -msra, got {name!r}. Choose one of them.")
