@@ -13,6 +13,7 @@ import typer
 from perpixel import __version__
 from perpixel.cli.demo import demo_command
 from perpixel.cli.evaluate import evaluate_command
+from perpixel.cli.heatmap import heatmap_command
 from perpixel.cli.inspect import inspect_command
 from perpixel.cli.models import models as models_command
 from perpixel.cli.predict import predict_command
@@ -58,6 +59,7 @@ app.command("weights")(weights_command)
 app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
 app.command("predict")(predict_command)
+app.command("heatmap")(heatmap_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
