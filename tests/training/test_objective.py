@@ -76,6 +76,14 @@ def test_as_many_weights_as_outputs_are_asked_for(batch: tuple[Tensor, Tensor]) 
         Objective(Supervised(), tiny_recipe(loss_weights=(1.0,)))(*batch)
 
 
+@pytest.mark.parametrize("groups", [(), (0, 1), (0, 1, 2)])
+def test_an_output_that_scores_groups_asks_which_class_is_in_which(
+    batch: tuple[Tensor, Tensor], groups: tuple[int, ...]
+) -> None:
+    with pytest.raises(UsageError, match="label_groups: expected 3 values from 0 to 1"):
+        Objective(Supervised(), tiny_recipe(label_groups=groups))(*batch)
+
+
 def test_the_worst_pixels_alone_can_count(batch: tuple[Tensor, Tensor]) -> None:
     image, target = batch
     network = TinyNet().eval()

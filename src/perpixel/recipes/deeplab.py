@@ -80,15 +80,18 @@ ASPP_S = ASPP_L.replace(model="deeplab-v2-vgg16-aspp-s", expected={"mean_iou": 0
 
 RESNET101 = ASPP_L.replace(
     model="deeplab-v2-resnet101", initial_weights="resnet101-msra-imagenet", batch_size=1, accumulate=10,
-    augmentation=Augmentation(scale=(0.5, 1.5), flip=0.5), optimizer=_sgd(2.5e-4, aspp=10.0),
+    augmentation=Augmentation(scale=(0.5, 1.5), flip=0.5), optimizer=_sgd(2.5e-4, fc1_c=10.0),
+    options={"multi_scale": True, "freeze_batch_norm": True},
     sources={
         "*": "isht7/pytorch-deeplab-resnet and kazuto1011/deeplab-pytorch, which reproduce it; TPAMI 2018, Sec. 4.1.2",
+        "options": "test.prototxt: scales 1, 0.75 and 0.5, max, four equal losses; use_global_stats, rate 0 for norms",
         "augmentation": "TPAMI 2018, Sec. 4.1.2; DrSleep/tensorflow-deeplab-resnet draws from the whole range too",
     },
     expected={"mean_iou": 0.7635},
     differs=(
         *VOC,
         "Scales are drawn from 0.5 to 1.5; the authors' Caffe draws one of five.",
+        "From fresh weights, batch normalisation must learn: --set options.freeze_batch_norm=false.",
         "The authors began from MS COCO weights, which `expected` needs; from ImageNet others reach about 0.71.",
     ),
 )  # fmt: skip

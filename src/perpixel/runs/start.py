@@ -1,6 +1,5 @@
 """Start a run or go on with one: data, recipe and network come together here."""
 
-import os
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from perpixel.data.images import image_size
 from perpixel.data.normalization import Normalization
 from perpixel.data.spec import DatasetSpec
 from perpixel.data.transforms import Transform
-from perpixel.errors import DataError, UsageError
+from perpixel.errors import UsageError
 from perpixel.losses.class_balance import class_weights
 from perpixel.models.catalog import find
 from perpixel.recipes.choose import choose_recipe
@@ -23,9 +22,10 @@ from perpixel.recipes.everyday import DataFacts
 from perpixel.recipes.find import find_recipe
 from perpixel.recipes.segnet import CAMVID_CLASSES, CAMVID_MEDIAN_FREQUENCY
 from perpixel.recipes.stages import Stages, share_budget, with_peak_rate
+from perpixel.runs.checks import left_out, make_run_folder, require_empty, require_splits
 from perpixel.runs.initial_weights import choose_source, load_initial_weights
 from perpixel.runs.phases import first_unfinished, phase_folders, phases_of, relative_source
-from perpixel.runs.run import DATASET, RECORD, Record, Run, build_network, command_line, versions, write_record
+from perpixel.runs.run import DATASET, Record, Run, build_network, command_line, versions, write_record
 from perpixel.runs.statistics import with_statistics
 from perpixel.training import files
 from perpixel.training.distributed import process_rank
@@ -36,7 +36,6 @@ from perpixel.training.recipe import Budget, Recipe, with_settings
 from perpixel.training.record import Listeners
 
 SAMPLED_SIZES = 64
-NAMED = 8  # pairs left out that are named one by one
 
 
 @dataclass(frozen=True)
@@ -169,9 +168,9 @@ def prepare_run(
             find(stage.model)
     leads = process_rank() == 0
     if leads:
-        _require_empty(out)
+        require_empty(out)
     dataset = open_dataset(*data, progress=advance)
-    _require_splits(dataset)
+    require_splits(dataset)
     device = choose_device(wishes.device)
     stages = _stages(wishes, dataset, device)
     spec = with_statistics(dataset, advance)
@@ -182,10 +181,10 @@ def prepare_run(
     network = _fresh_network(records[0])
     if source != "none":
         remarks += (load_initial_weights(network, source, records[0].normalization),)
-    remarks += _left_out(dataset)
+    remarks += left_out(dataset)
     if leads:
         for folder, record in zip(folders, records, strict=True):
-            _make_run_folder(folder)
+            make_run_folder(folder)
             spec.save(folder / DATASET)
             write_record(folder, record)
     return Prepared(network, _job(records[0], dataset, folders[0], device), records[0], remarks)
@@ -305,58 +304,3 @@ def _normalization(recipe: Recipe, spec: DatasetSpec) -> Normalization:
             f"{spec.channels}. Use --set normalization=data."
         )
     return recipe.normalization
-
-
-def _left_out(dataset: Dataset) -> tuple[str, ...]:
-    """Say which pairs are not trained on."""
-    names = dataset.spec.exclude
-    if not names:
-        return ()
-    shown = ", ".join(names[:NAMED]) + (" …" if len(names) > NAMED else "")
-    return (f"{len(names)} pairs are left out: {shown}. `perpixel inspect` says why.",)
-
-
-def _require_empty(out: Path) -> None:
-    """Refuse a directory that holds anything but what a run leaves that died before it began."""
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"--out: {out} is a file. Name a directory.")
-    _require_writable(out)
-    leftover = (path.name for path in out.iterdir()) if out.is_dir() else ()
-    if all(name == DATASET or name.startswith(".") for name in leftover):
-        return
-    if (out / RECORD).exists():
-        raise UsageError(
-            f"--out: {out} already holds a run. Go on with it (`perpixel train --resume {out}`), or name another "
-            "directory."
-        )
-    raise UsageError(f"--out: {out} is not empty. Name a new directory.")
-
-
-def _require_writable(out: Path) -> None:
-    """Refuse a place where nothing can be made, before the data is read."""
-    nearest = next(path for path in (out, *out.resolve().parents) if path.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        raise UsageError(_unwritable(out, f"{nearest} is {'closed to you' if nearest.is_dir() else 'a file'}"))
-
-
-def _make_run_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(_unwritable(out, error.strerror)) from None
-
-
-def _unwritable(out: Path, reason: str | None) -> str:
-    return f"--out: expected a directory that can be made and written, got {out} ({reason}). Name another."
-
-
-def _require_splits(dataset: Dataset) -> None:
-    missing = [split for split in ("train", "val") if split not in dataset.splits or not dataset.pairs(split)]
-    if missing == ["val"] and len(dataset.pairs("train")) == 1:
-        raise DataError("train: expected at least two pairs, one of them to validate on, got one. Label another image.")
-    if missing:
-        raise DataError(
-            f"train: the data has no usable pairs in {' and '.join(missing)} (it has "
-            f"{', '.join(dataset.splits) or 'none'}). Say `splits: {{val: 0.2}}` in dataset.yaml to draw one, and "
-            "see `perpixel inspect` for pairs that were left out."
-        )

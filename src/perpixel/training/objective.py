@@ -46,8 +46,6 @@ class Objective(nn.Module):
         super().__init__()
         self.outputs, self.recipe = Outputs(network), recipe
         self.register_buffer("class_weights", class_weights, persistent=False)
-        groups = torch.tensor(recipe.label_groups, dtype=torch.int64) if recipe.label_groups else None
-        self.register_buffer("groups", groups, persistent=False)
         self.plan = Plan(bfloat16=False, channels_last=False)
         self.auxiliary = 1.0
 
@@ -65,12 +63,17 @@ class Objective(nn.Module):
         """Return the weighted sum of the outputs' losses.
 
         Raises:
-            UsageError: There are more or fewer weights than outputs, or an output does not score the classes.
+            UsageError: There are more or fewer weights than outputs, or an output scores groups that are not given.
         """
         if self.recipe.loss_sampling < 1:
             target = sample_target(target, self.recipe.loss_sampling, self.recipe.loss_cell, IGNORE)
         weights = self.weights(len(outputs))
-        losses = [w * self.output_loss(logits, target) for w, logits in zip(weights, outputs, strict=True) if w]
+        classes = outputs[0].shape[1]
+        losses = [
+            weight * self.output_loss(logits, target, classes)
+            for weight, logits in zip(weights, outputs, strict=True)
+            if weight
+        ]
         return torch.stack(losses).sum() if len(losses) > 1 else losses[0]
 
     def weights(self, count: int) -> tuple[float, ...]:
@@ -83,17 +86,34 @@ class Objective(nn.Module):
             )
         return (weights[0], *(weight * self.auxiliary for weight in weights[1:]))
 
-    def output_loss(self, logits: Float[Tensor, "N K h w"], target: Int64[Tensor, "N H W"]) -> Float[Tensor, ""]:
-        """Return one output's loss, against the target at its size."""
+    def output_loss(
+        self, logits: Float[Tensor, "N _ h w"], target: Int64[Tensor, "N H W"], num_classes: int
+    ) -> Float[Tensor, ""]:
+        """Return one output's loss, against the target at its size, or the groups of its classes.
+
+        Raises:
+            UsageError: The output scores groups, and the recipe does not say which class is in which.
+        """
         recipe, class_weights = self.recipe, self.class_weights
-        if self.groups is not None and logits.shape[1] == int(self.groups.max()) + 1 != len(self.groups):
-            target, class_weights = group_target(target, self.groups), None
+        if logits.shape[1] != num_classes:
+            target, class_weights = group_target(target, self.known_groups(num_classes, logits.shape[1])), None
         target = shrink_target(target, (logits.shape[-2], logits.shape[-1]))
         match recipe.loss:
             case Bootstrapped(pixels=pixels):
                 return bootstrapped_cross_entropy(logits, target, pixels, class_weights, IGNORE)
             case _:
                 return cross_entropy(logits, target, class_weights, recipe.loss_normalization, IGNORE)
+
+    def known_groups(self, num_classes: int, count: int) -> Int64[Tensor, " K"]:
+        """Return each class's group, one of `count`."""
+        groups = self.recipe.label_groups
+        if len(groups) != num_classes or max(groups) >= count:
+            raise UsageError(
+                f"label_groups: expected {num_classes} values from 0 to {count - 1}, the group of each class, for the "
+                f"output of {self.recipe.model} that tells {count} groups apart, got {groups}. Say "
+                "--set label_groups=[…]."
+            )
+        return torch.tensor(groups, dtype=torch.int64)
 
 
 class Outputs(nn.Module):
@@ -132,4 +152,4 @@ def _positions(source: int, wanted: int, device: torch.device) -> Tensor:
 def group_target(target: Int64[Tensor, "N H W"], groups: Int64[Tensor, " K"]) -> Int64[Tensor, "N H W"]:
     """Return each pixel's group instead of its class; ignored pixels stay ignored."""
     known = target != IGNORE
-    return torch.where(known, groups[target.where(known, 0)], IGNORE)
+    return torch.where(known, groups.to(target.device)[target.where(known, 0)], IGNORE)
