@@ -70,7 +70,7 @@ def read_caffemodel(path: Path) -> list[Layer]:
     """
     if path.stat().st_size == 0:
         raise WeightsError(f"read_caffemodel: {path} is empty. Download it again.")
-    message = memoryview(np.memmap(path, dtype=np.uint8, mode="r"))
+    message = np.memmap(path, dtype=np.uint8, mode="r").data
     try:
         layers = parse_net(message)
     except WeightsError as error:

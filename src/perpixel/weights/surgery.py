@@ -155,7 +155,7 @@ def stride_in(network: nn.Module) -> Literal["3x3", "1x1"] | None:
         if hasattr(block, "conv3") and isinstance(getattr(block, "conv2", None), nn.Conv2d):
             if isinstance(block.conv1, nn.Conv2d) and block.conv1.stride != (1, 1):
                 return "1x1"
-            if block.conv2.stride != (1, 1):  # type: ignore[union-attr]
+            if block.conv2.stride != (1, 1):
                 return "3x3"
     return None
 
