@@ -1,15 +1,20 @@
 """FCN on AlexNet, GoogLeNet and any other encoder: counts, crops, and where maps lie."""
 
+import re
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from perpixel.encoders.alexnet import CAFFENET, AlexNet
+from perpixel.encoders.classifier import build_classifier
 from perpixel.encoders.googlenet import GoogLeNet
 from perpixel.errors import UsageError
-from perpixel.models.fcn_encoders import ALEXNET_CROPS, FCN, FCN32sAlexNet
+from perpixel.models.fcn_encoders import ALEXNET_CROPS, AnyFCN, FCN32sAlexNet
 from perpixel.ops.receptive_field import Layer, after
+from perpixel.weights import transplant
+from perpixel.weights.reading import Pretrained
 
 
 def count(network: nn.Module) -> int:
@@ -20,7 +25,7 @@ def test_alexnet_and_googlenet_have_the_papers_counts() -> None:
     """FCN, CVPR 2015, Table 1: 57 million and 6 million."""
     with torch.device("meta"):
         assert count(FCN32sAlexNet(21)) == 56_954_261
-        assert count(FCN(21, encoder="googlenet-caffe", finest=32)) == 5_995_077
+        assert count(AnyFCN(21, encoder="googlenet-caffe", finest=32)) == 5_995_077
 
 
 def test_their_fields_are_the_papers() -> None:
@@ -69,7 +74,7 @@ def test_alexnet_pools_before_it_normalises() -> None:
 
 def test_fresh_networks_score_every_class_zero() -> None:
     """The first loss is ln K."""
-    for network in (FCN32sAlexNet(5, width=0.01), FCN(5, width=0.125)):
+    for network in (FCN32sAlexNet(5, width=0.01), AnyFCN(5, width=0.125)):
         logits = network.eval()(torch.randn(1, 3, 20, 20))
         loss = functional.cross_entropy(logits, torch.zeros(1, 20, 20, dtype=torch.int64))
         assert not logits.any()
@@ -109,7 +114,7 @@ def test_alexnet_puts_every_block_over_what_it_saw(padding: int, monkeypatch: py
 @pytest.mark.parametrize("encoder", ["googlenet-caffe", "resnet18", "resnet50-msra", "vgg11", "alexnet"])
 def test_any_encoders_blocks_lie_over_what_they_saw(encoder: str, finest: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the places of the maps GoogLeNet's would be 15 pixels off, and ResNet's as far the other way."""
-    network = made_linear(FCN(1, in_channels=1, width=0.001, encoder=encoder, finest=finest), monkeypatch)
+    network = made_linear(AnyFCN(1, in_channels=1, width=0.001, encoder=encoder, finest=finest), monkeypatch)
     assert centroids(network) == pytest.approx([0] * 3, abs=0.05)
 
 
@@ -117,7 +122,7 @@ def test_any_encoders_blocks_lie_over_what_they_saw(encoder: str, finest: int, m
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (17, 31), (97, 41)])
 def test_any_size_trains_on_any_encoder(encoder: str, size: tuple[int, int]) -> None:
     torch.manual_seed(0)
-    network = FCN(4, width=1 / 16, encoder=encoder).train()
+    network = AnyFCN(4, width=1 / 16, encoder=encoder).train()
     logits = network(torch.randn(1, 3, *size))
     assert logits.shape == (1, 4, *size)
     functional.cross_entropy(logits, torch.zeros(1, *size, dtype=torch.int64)).backward()
@@ -129,7 +134,7 @@ def test_any_size_trains_on_any_encoder(encoder: str, size: tuple[int, int]) -> 
 def test_hidden_layers_come_along() -> None:
     """VGG-16's fc6 and fc7 as convolutions, with their names; residual networks have none."""
     with torch.device("meta"):
-        vgg, resnet = FCN(21, encoder="vgg16"), FCN(21, encoder="resnet50")
+        vgg, resnet = AnyFCN(21, encoder="vgg16"), AnyFCN(21, encoder="resnet50")
     assert vgg.hidden.fc6.weight.shape == (4096, 512, 7, 7)
     assert count(vgg) == 134_362_751  # FCN-8s
     assert isinstance(resnet.hidden, nn.Dropout)
@@ -153,7 +158,7 @@ class Stripes(nn.Module):
 def test_an_encoder_of_ones_own_will_do_and_keeps_its_weights() -> None:
     encoder = Stripes()
     before = encoder.first.weight.clone()
-    network = FCN(4, encoder=encoder)
+    network = AnyFCN(4, encoder=encoder)
     assert network(torch.randn(1, 3, 21, 50)).shape == (1, 4, 21, 50)
     assert torch.equal(encoder.first.weight, before)
     assert network.score_fr.in_channels == 6
@@ -161,8 +166,20 @@ def test_an_encoder_of_ones_own_will_do_and_keeps_its_weights() -> None:
 
 def test_unknown_encoders_and_strides_are_refused() -> None:
     with pytest.raises(UsageError, match="Did you mean 'resnet50'"):
-        FCN(2, encoder="resnet51")
+        AnyFCN(2, encoder="resnet51")
     with pytest.raises(ValueError, match=r"expected finest to be a stride of the encoder, got 4\. It has 8, 16\."):
-        FCN(2, encoder=Stripes(), finest=4)
+        AnyFCN(2, encoder=Stripes(), finest=4)
     with pytest.raises(ValueError, match="FCN: expected padding 100 or 1, got 50"):
         FCN32sAlexNet(2, padding=50)
+
+
+@pytest.mark.parametrize("name", ["caffenet", "googlenet-caffe", "vgg11", "resnet18"])
+def test_a_classifiers_weights_find_their_places(name: str) -> None:
+    """All but its last layer are taken; what is fresh are the scores."""
+    classifier = build_classifier(name, 10, width=1 / 16)
+    keys = {re.sub(r"^(encoder\.(stages\.stage\d\.)?|head\.)", "", key): key for key in classifier.state_dict()}
+    tensors = {key: classifier.state_dict()[own] for key, own in keys.items()}
+    network = FCN32sAlexNet(3, width=1 / 16) if name == "caffenet" else AnyFCN(3, width=1 / 16, encoder=name)
+    done = transplant(network, Pretrained(tensors, name, None, "a test"))
+    assert all(key.startswith("score") for key in done.fresh)
+    assert torch.equal(next(network.encoder.parameters()), next(classifier.encoder.parameters()))

@@ -70,7 +70,7 @@ class FCN32sAlexNet(nn.Module):
         return bilinear_deconvolution(scores, stride=32, kernel_size=63, offset=self.crop, size=image_size(image))
 
 
-class FCN(nn.Module):
+class AnyFCN(nn.Module):
     """FCN on any encoder.
 
     Args:
