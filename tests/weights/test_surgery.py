@@ -13,6 +13,7 @@ from perpixel.weights.surgery import (
     decimate,
     fc_to_convolution,
     fold_input,
+    fold_norm,
     keep_channels,
     kept_channels,
     move_stride,
@@ -128,6 +129,19 @@ def test_a_grey_image_gives_what_it_gave_as_colour() -> None:
     weight, grey = torch.randn(2, 3, 3, 3).double(), torch.randn(1, 1, 5, 5).double()
     expected = functional.conv2d(grey.expand(-1, 3, -1, -1), weight)
     torch.testing.assert_close(functional.conv2d(grey, widen_input(weight, 1)), expected)
+
+
+@pytest.mark.parametrize("has_bias", [True, False])
+def test_a_folded_norm_computes_what_the_two_did_outside_training(has_bias: bool) -> None:
+    torch.manual_seed(2)
+    convolution = torch.nn.Conv2d(3, 4, 3, bias=has_bias).double()
+    norm = torch.nn.BatchNorm2d(4, eps=1e-3).double().eval()
+    for value in norm.state_dict().values():
+        if value.is_floating_point():
+            value.uniform_(0.5, 2)
+    image = torch.randn(1, 3, 6, 6).double()
+    weight, bias = fold_norm(convolution.weight, convolution.bias, norm.state_dict(), 1e-3)
+    torch.testing.assert_close(functional.conv2d(image, weight, bias), norm(convolution(image)))
 
 
 def test_moved_strides_are_those_of_the_other_network() -> None:

@@ -187,3 +187,20 @@ def test_vggs_from_before_2017_number_their_classifier_otherwise(tmp_path: Path,
     path = tmp_path / "old.pth"
     torch.save(torchvision_vgg16(dense=(1, 4, 6)), path)
     assert same_weights(read(path).tensors, held.tensors)
+
+
+def test_norms_that_have_no_place_are_folded_and_not_lost() -> None:
+    """vgg16-bn under FCN, which has none: the same features of the same image."""
+    torch.manual_seed(4)
+    source = VGG(widths=scaled_widths(VGG16_WIDTHS, WIDTH), batch_norm=True).eval()
+    for key, value in source.state_dict().items():
+        if ".bn" in key and value.is_floating_point():
+            value.uniform_(0.5, 1.5)
+    state = source.state_dict()
+    held = Pretrained({key.split(".", 2)[2]: value for key, value in state.items()}, "vgg16-bn", None, "a file")
+    network = build("fcn32s", num_classes=3, width=WIDTH, padding=1)
+    done = transplant(network, held)
+    assert "13 batch normalisations folded into convolutions" in done.notes
+    image = torch.randn(1, 3, 40, 40)
+    ours = network.get_submodule("encoder.features")(image)[-1]
+    torch.testing.assert_close(ours, source(image)[-1], rtol=1e-3, atol=1e-4)

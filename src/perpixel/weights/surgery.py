@@ -5,6 +5,7 @@
     fc_to_convolution (O, C·k·k) ->  (O, C, k, k)               the same numbers
     decimate          (O, C, 7, 7) -> (O, C, 4, 4) or (3, 3)    every second, every third tap
     keep_channels     4096       ->  1024                       a random subset, the same for every layer
+    fold_norm         convolution, norm -> convolution          with the norm's averages; exact when not training
     move_stride       a bottleneck's stride, between its 3x3 and its first 1x1
 
 All of them are functions of tensors and leave their arguments alone, but `move_stride`, which changes a network.
@@ -127,6 +128,22 @@ def keep_channels(weight: Float[Tensor, "O ..."], outputs: int, inputs: int | No
     if inputs is not None and weight.ndim > 1 and inputs < weight.shape[1]:
         weight = weight[:, kept_channels(weight.shape[1], inputs)]
     return weight
+
+
+def fold_norm(
+    weight: Float[Tensor, "O ..."], bias: Float[Tensor, "O"] | None, norm: dict[str, Tensor], epsilon: float
+) -> tuple[Float[Tensor, "O ..."], Float[Tensor, "O"]]:
+    """Return a convolution that does what one and its batch normalisation did together, outside training.
+
+    Args:
+        weight: Of the convolution.
+        bias: Of the convolution, if it has one.
+        norm: `weight`, `bias`, `running_mean` and `running_var` of the normalisation.
+        epsilon: That is added to the variance.
+    """
+    scale = norm["weight"] / (norm["running_var"] + epsilon).sqrt()
+    shift = -norm["running_mean"] if bias is None else bias - norm["running_mean"]
+    return weight * scale.view(-1, *[1] * (weight.ndim - 1)), norm["bias"] + shift * scale
 
 
 def move_stride(network: nn.Module, to: Literal["3x3", "1x1"]) -> int:

@@ -25,11 +25,14 @@ from perpixel.weights.surgery import (
     TAPS,
     decimate,
     fc_to_convolution,
+    fold_norm,
     keep_channels,
     stride_in,
     widen_input,
 )
 
+NORM = ("weight", "bias", "running_mean", "running_var")
+EPSILON = {"googlenet": 1e-3}  # torchvision, models/googlenet.py, BasicConv2d; PyTorch's 1e-5 elsewhere
 MIRRORED = "decoder"  # parts called so hold layers of the encoder's names and other weights
 
 
@@ -94,6 +97,7 @@ def make_plan(network: nn.Module, held: Pretrained, wanted: PixelFormat | None) 
     plan, own = Plan(), network.state_dict()
     tensors = dict(held.tensors)
     channels = _fold(plan, held, tensors, wanted)
+    _fold_norms(plan, held, tensors, own)
     places = {key: tail for key in own if (tail := place(key, tensors))}
     needed = _needed(held)
     for key, tail in places.items():
@@ -178,6 +182,23 @@ def _fold(plan: Plan, held: Pretrained, tensors: dict[str, Tensor], wanted: Pixe
         plan.notes.append(f"{layer} folded from {describe(held.pixels)} to {describe(wanted)}")
     tensors[f"{layer}.weight"] = _all_channels(tensors[f"{layer}.weight"], len(wanted.mean), wanted.order)
     return layer
+
+
+def _fold_norms(plan: Plan, held: Pretrained, tensors: dict[str, Tensor], own: dict[str, Tensor]) -> None:
+    """Fold the file's norms into its convolutions where the network has no place for them."""
+    if held.classifier not in names.CLASSIFIERS:
+        return
+    pairs = zip(names.trunk(held.classifier), names.norms(held.classifier), strict=False)
+    complete = [(layer, norm) for layer, norm in pairs if all(f"{norm}.{end}" in tensors for end in NORM)]
+    keys = {f"{norm}.weight": tensors[f"{norm}.weight"] for _, norm in complete}
+    if not keys or any(place(key, keys) for key in own):
+        return
+    epsilon = EPSILON.get(held.classifier, 1e-5)
+    for layer, norm in complete:
+        parts = {end: tensors.pop(f"{norm}.{end}") for end in NORM}
+        weight, bias = fold_norm(tensors[f"{layer}.weight"], tensors.get(f"{layer}.bias"), parts, epsilon)
+        tensors[f"{layer}.weight"], tensors[f"{layer}.bias"] = weight, bias
+    plan.notes.append(f"{len(complete)} batch normalisations folded into convolutions")
 
 
 def _colors(wanted: PixelFormat) -> Pixels:
