@@ -62,6 +62,14 @@ def fetch_shown(name: str) -> Path:
         return locate(name, counter)
 
 
+def fetch_if_known(name: str | None) -> None:
+    """Fetch what `--weights` names, unless it names a file or a run."""
+    from perpixel.weights.known import candidates
+
+    if name and not Path(name).exists() and candidates(name):
+        fetch_shown(name)
+
+
 def _list(json: bool) -> None:
     found = rows()
     if json:
