@@ -31,7 +31,7 @@ SIZE = (32, 48)
 BUDGETS = ("--iterations", "--epochs", "--minutes")
 NOT_RUN = ("docs/reproduction.md",)  # hours, and data we may not ship: parsed only
 PARSED_ONLY = ("demo",)  # has a test of its own
-LARGE = ("strong", "paper")  # presets of full networks
+LARGE = ("strong", "paper", "--recipe")  # full networks
 OTHER_PROGRAMS = ("export", "cd", "git", "tensorboard", "python3", "python", ".venv/bin/python")
 
 

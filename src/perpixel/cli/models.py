@@ -1,23 +1,71 @@
-"""`perpixel models`: the catalogue."""
+"""`perpixel models`: the catalogue, and the papers' recipes."""
 
 import json as json_format
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+if TYPE_CHECKING:
+    from perpixel.training.recipe import Recipe
+
 
 def models(
+    recipes: Annotated[bool, typer.Option("--recipes", help="What `perpixel train --recipe` takes.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """List the networks, with their papers and sizes.
+    """List the networks, with their papers and sizes, or the papers' recipes.
 
     Example: perpixel models --json
     """
-    rows = catalogue()
+    rows = known_recipes() if recipes else catalogue()
     if json:
         typer.echo(json_format.dumps(rows, indent=2, ensure_ascii=False))
+    elif recipes:
+        show_recipes(rows)
     else:
         show(rows)
+
+
+def known_recipes() -> list[dict[str, Any]]:
+    """Return one row a recipe, with its stages, where its numbers are from, and what the paper reached."""
+    from perpixel.recipes.papers import RECIPES
+
+    return [
+        {
+            "name": name,
+            "stages": [_stage(stage) for stage in stages],
+            "source": stages[-1].sources.get("*", ""),
+            "expected": stages[-1].expected,
+        }
+        for name, stages in RECIPES.items()
+    ]
+
+
+def _stage(recipe: "Recipe") -> dict[str, Any]:
+    return {
+        "model": recipe.model,
+        "initial_weights": recipe.initial_weights,
+        "iterations": recipe.budget.iterations,
+        "images_per_iteration": recipe.batch_size * recipe.accumulate,
+        "crop_size": recipe.crop_size,
+        "learning_rate": recipe.optimizer.learning_rate,
+    }
+
+
+def show_recipes(rows: list[dict[str, Any]]) -> None:
+    """Print the recipes, one line a stage."""
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    headings = f"{'iterations':>10}  {'batch':>5}  {'rate':>7}  begins from"
+    console.print(f"{'recipe':<28}{'trains':<28}{headings}", style="bold")
+    for row in rows:
+        for number, stage in enumerate(row["stages"]):
+            name = row["name"] if number == 0 else ""
+            begins = "the stage before" if number else stage["initial_weights"]
+            numbers = f"{stage['iterations'] or '':>10}  {stage['images_per_iteration']:>5}"
+            console.print(f"{name:<28}{stage['model']:<28}{numbers}  {stage['learning_rate']:>7.1g}  {begins}")
+    console.print("\nperpixel train DATA --recipe NAME runs all its stages.", style="dim")
 
 
 def catalogue() -> list[dict[str, Any]]:

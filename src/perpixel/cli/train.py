@@ -12,6 +12,8 @@ import typer
 from perpixel.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import Console
 
     from perpixel.runs.start import Prepared, Wishes
@@ -32,8 +34,12 @@ def train_command(
         str | None,
         typer.Option(help="quick (CPU, minutes), strong (GPU, hours) or paper (as its authors trained it)."),
     ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="A paper's training, in all its stages (`perpixel models --recipes`), or a FILE.yaml."),
+    ] = None,
     weights: Annotated[
-        str | None, typer.Option(help="Begin from a run directory or .safetensors file, or none.")
+        str | None, typer.Option(help="Begin from a name of `perpixel weights list`, a run, a file, or none.")
     ] = None,
     iterations: Annotated[int | None, typer.Option(min=1, help="Budget in weight updates.")] = None,
     epochs: Annotated[float | None, typer.Option(help="Budget in passes over the training images.")] = None,
@@ -73,35 +79,55 @@ def train_command(
         return
     if not data:
         raise UsageError("train: expected DATA, got none. For example: perpixel train photos/ masks/ --out runs/mine")
+    if recipe is not None:
+        _refuse_two_networks(context)
     from perpixel.runs.start import Wishes
 
     wishes = Wishes(
-        model=model, preset=preset, weights=weights, budget=_budget(iterations, epochs, minutes),
+        model=model, preset=preset, recipe=recipe, weights=weights, budget=_budget(iterations, epochs, minutes),
         batch_size=batch_size, learning_rate=learning_rate, crop_size=crop_size, precision=_precision(precision),
         device=_one_of("--device", device, ("auto", "cpu", "cuda")), workers=workers, seed=seed,
         settings=tuple(settings or ()),
     )  # fmt: skip
-    out = out or _free_name(Path("runs"), f"{data[0].resolve().name}-{model}")
+    out = out or _free_name(Path("runs"), f"{data[0].resolve().name}-{Path(recipe).stem if recipe else model}")
     _finish(out, _train(data, out, wishes, console), console)
 
 
 def _train(data: list[Path], out: Path, wishes: "Wishes", console: "Console") -> "Outcome":
     from perpixel.cli.progress import Counter
-    from perpixel.runs.start import carry_out, prepare_run
+    from perpixel.cli.weights import fetch_if_known
+    from perpixel.runs.start import carry_out_all, prepare_run
 
+    fetch_if_known(wishes.weights)
     with Counter("Reading the training images once") as counter:
         prepared = prepare_run(data, out, wishes, counter)
     introduce(prepared, out, console)
-    return carry_out(prepared, listener(prepared, console))
+    return carry_out_all(prepared, out, _announced(out, console, introduced=True))
 
 
 def _resume(path: Path, console: "Console") -> "Outcome":
-    from perpixel.runs.start import carry_out, prepare_resume
+    from perpixel.runs.start import carry_out_all, prepare_resume
 
-    prepared = prepare_resume(path)
-    for remark in prepared.remarks:
-        console.print(f"Note: {remark}", highlight=False)
-    return carry_out(prepared, listener(prepared, console))
+    return carry_out_all(prepare_resume(path), path, _announced(path, console))
+
+
+def _announced(run: Path, console: "Console", introduced: bool = False) -> "Callable[[Prepared], Listener]":
+    """Return what tells of each stage as it begins, and makes its listener; the first may be introduced already."""
+    from perpixel.runs.phases import phases_of
+
+    first = [introduced]
+
+    def announce(prepared: "Prepared") -> "Listener":
+        place, phases = prepared.job.run, phases_of(run)
+        if len(phases) > 1:
+            number = phases.index(place) + 1
+            console.print(f"Phase {number} of {len(phases)}, {prepared.job.recipe.model}: {place}", highlight=False)
+        for remark in () if first.pop() else prepared.remarks:
+            console.print(f"Note: {remark}", highlight=False, soft_wrap=True)
+        first.append(False)
+        return listener(prepared, console)
+
+    return announce
 
 
 def introduce(prepared: "Prepared", out: Path, console: "Console") -> None:
@@ -160,6 +186,17 @@ def _refuse_changes(context: typer.Context) -> None:
             f"train: expected --resume without {', '.join(given).replace('--settings', '--set')}. A resumed run keeps "
             "its settings; for others, begin a new run from its weights: "
             f"perpixel train DATA --weights {_quote(context.params['resume'])}."
+        )
+
+
+def _refuse_two_networks(context: typer.Context) -> None:
+    """Refuse a network or a preset beside a recipe, which names its own."""
+    sources = {name: context.get_parameter_source(name) for name in ("model", "preset")}
+    typed = [f"--{name}" for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    if typed:
+        raise UsageError(
+            f"train: expected --recipe without {' and '.join(typed)}, got both. A recipe names its network; change "
+            "single values with --set."
         )
 
 
