@@ -40,6 +40,7 @@ PARAMETERS = {
     ("deeplab-v2-resnet101", 21): 44_048_532,
     ("frrn-a", 19): 17_746_803,  # the paper says 17.7M and 24.8M
     ("frrn-b", 19): 24_755_699,
+    ("deep-contextual", 2): 24_283_526,  # of a reconstruction: no count was published
     ("unet", 2): 31_030_658 + 2 * 64 * 9,  # Fig. 1, and three channels instead of one
     ("unet-same", 2): 31_037_698,  # derived from the paper's count below
 }

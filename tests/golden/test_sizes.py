@@ -81,6 +81,7 @@ def resnet101_layers() -> list[Layer]:
 LARGE_FOV = Layer(3, padding=12, dilation=12)
 RATE_24 = Layer(3, padding=24, dilation=24)
 FOUR = Layer(4, padding=6, dilation=4)
+DEEP_CONTEXTUAL = [*vgg_layers(stages=3), *[Layer(3, padding=1)] * 6]
 COARSEST = {
     **{name: [*vgg_layers(100), FC6] for name in ("fcn32s", "fcn16s", "fcn8s", "fcn8s-at-once")},
     "fcn8s-two-headed": [*vgg_layers(100), FC6],
@@ -100,6 +101,7 @@ COARSEST = {
     "deeplab-v2-resnet101": [*resnet101_layers(), RATE_24],
     "frrn-a": FRRN_A,
     "frrn-b": FRRN_B,
+    "deep-contextual": DEEP_CONTEXTUAL,
     "unet": [layer._replace(padding=0) for layer in UNET],
     "unet-same": UNET,
 }

@@ -13,6 +13,7 @@ from torch import nn
 from perpixel.errors import UsageError
 from perpixel.models.bayesian_segnet import BayesianSegNet, BayesianSegNetBasic
 from perpixel.models.deconvnet import DeconvNet
+from perpixel.models.deep_contextual import DeepContextual
 from perpixel.models.deeplab_v1 import DeepLabV1
 from perpixel.models.deeplab_v2 import ASPP_S, DeepLabV2
 from perpixel.models.fcn import FCN8s, FCN16s, FCN32s
@@ -53,6 +54,7 @@ DEEPLAB_V2 = "Chen, PAMI 2018, 1606.00915"
 DECONVNET = "Noh, ICCV 2015, 1505.04366"
 BAYESIAN = "Kendall, BMVC 2017, 1511.02680"
 FULL_RESOLUTION = "Pohlen, CVPR 2017, 1611.08323"
+DEEP_CONTEXTUAL = "Chen, AAAI 2016"
 UNET = "Ronneberger, MICCAI 2015, 1505.04597"
 
 MODELS = {
@@ -239,6 +241,9 @@ MODELS = {
         num_classes=19,
         output_stride=32,
         receptive_field=584,
+    ),
+    "deep-contextual": Row(
+        DeepContextual, paper=DEEP_CONTEXTUAL, encoder="vgg16", num_classes=2, output_stride=8, receptive_field=140
     ),
     "unet": Row(UNet, paper=UNET, encoder="unet", num_classes=2, output_stride=16, receptive_field=140),
     "unet-same": Row(unet_same, paper=UNET, encoder="unet", num_classes=2, output_stride=16, receptive_field=140),
