@@ -9,6 +9,8 @@ from perpixel.encoders.pooling import layer_of
 from perpixel.encoders.resnet import ResNet
 from perpixel.models.deeplab_v2 import ASPP_L, ASPP_S, LARGE_FOV, DeepLabV2, LinearASPP
 from perpixel.ops.receptive_field import receptive_field
+from perpixel.training.objective import Objective
+from perpixel.training.recipe import Recipe
 
 NARROW = 1 / 16
 
@@ -132,6 +134,19 @@ def test_multi_scale_fuses_the_largest_scores_before_they_are_enlarged() -> None
     for output, wanted in zip(outputs, (fused, one, three_quarters), strict=False):
         torch.testing.assert_close(output, wanted, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(outputs[3], half[..., ::2, ::2], atol=1e-5, rtol=1e-4)
+
+
+def test_training_adds_four_losses_against_labels_shrunk_by_8_and_16() -> None:
+    """train.py of the port: fused, 1 and 3/4 at stride 8, 1/2 at stride 16; void places count nowhere."""
+    network, image = multi_scale_network(), torch.randn(2, 3, 65, 97)
+    target = torch.randint(3, (2, 65, 97))
+    target[:, 20:40] = 255
+    objective = Objective(network, Recipe(model="deeplab-v2-resnet101", loss_normalization="valid"))
+    with torch.inference_mode():
+        outputs = network.training_logits(image)
+        labels = [target[:, ::8, ::8]] * 3 + [target[:, ::16, ::16]]
+        losses = [functional.cross_entropy(*pair, ignore_index=255) for pair in zip(outputs, labels, strict=True)]
+        torch.testing.assert_close(objective(image, target), torch.stack(losses).sum())
 
 
 @pytest.mark.parametrize("height", [321, 300])

@@ -10,7 +10,8 @@ Every layer but the last is followed by batch normalisation and ReLU. The networ
 
 Other sizes: the network is convolutional, and fc6-deconv gives back the six rows and columns that fc6 takes,
 so from 193 pixels on any image keeps its size with nothing added. Below that pool5 has fewer than 7 rows; it
-is centred in zeros up to 7, and the margin is cut off again after fc6-deconv.
+is centred in zeros up to 7, and the margin is cut off again after fc6-deconv. An exported graph serves the side
+of 224 pixels that its example was on, where fc6 has one place or several: torch.export tells 1 from other sizes.
 
 Traps: the paper's table gives its last layer, 1 x 1, a padding of 1, with which 224 pixels would become 226;
     the release has none. At 224 pixels fc6 and fc7 are normalised over one value an image: give each step the
