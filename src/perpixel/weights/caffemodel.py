@@ -13,7 +13,6 @@ Source: BVLC/caffe, src/caffe/proto/caffe.proto.
 """
 
 import math
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -154,9 +153,7 @@ def _tensor(pieces: list[np.ndarray], shape: list[int]) -> Tensor:
     count = sum(piece.size for piece in pieces)
     if math.prod(shape) != count or max(shape, default=1) > LONGEST_SIDE:
         raise _unusable(f"{count:,} numbers for a blob of shape {tuple(shape)}")
-    values = np.concatenate(pieces).astype(np.float32) if pieces else np.zeros(0, np.float32)
-    if sys.byteorder == "big":
-        values = values.astype("=f4")
+    values = np.concatenate(pieces, dtype=np.float32, casting="same_kind") if pieces else np.zeros(0, np.float32)
     return torch.from_numpy(values.reshape(shape))
 
 
