@@ -7,9 +7,11 @@ from torch import Tensor, nn
 from perpixel.data.masks import IGNORE
 from perpixel.errors import UsageError
 from perpixel.losses.bootstrapped import bootstrapped_cross_entropy
+from perpixel.losses.border import border_weights
 from perpixel.losses.cross_entropy import cross_entropy
+from perpixel.losses.weighted import weighted_cross_entropy
 from perpixel.training.objective import Objective, group_target, shrink_target
-from perpixel.training.recipe import Bootstrapped
+from perpixel.training.recipe import Bootstrapped, BorderWeighted
 from tests.tiny import TinyNet, tiny_recipe
 
 
@@ -89,6 +91,16 @@ def test_the_worst_pixels_alone_can_count(batch: tuple[Tensor, Tensor]) -> None:
     network = TinyNet().eval()
     found = Objective(network, tiny_recipe(loss=Bootstrapped(pixels=40)))(image, target)
     assert torch.equal(found, bootstrapped_cross_entropy(network(image), target, 40))
+
+
+def test_borders_between_objects_can_count_more(batch: tuple[Tensor, Tensor]) -> None:
+    """U-Net, Eq. 2: the classes' weights are part of w(x), and not counted twice."""
+    image, target = batch
+    network, weights = TinyNet().eval(), torch.tensor([1.0, 2.0, 0.5])
+    found = Objective(network, tiny_recipe(loss=BorderWeighted(weight=7.0, std=3.0)), weights)(image, target)
+    expected = weighted_cross_entropy(network(image), target, border_weights(target, weights, 7.0, 3.0))
+    assert torch.equal(found, expected)
+    assert float(found.detach()) > float(cross_entropy(network(image), target, weights).detach())
 
 
 def test_half_of_the_loss_can_be_drawn_again_in_each_iteration(batch: tuple[Tensor, Tensor]) -> None:

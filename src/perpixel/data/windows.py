@@ -24,9 +24,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perpixel.data.components import connected_components
 from perpixel.data.masks import IGNORE
 from perpixel.data.view import View
+from perpixel.ops.components import connected_components
 
 BACKGROUND_NAMES = ("background", "_background_", "__background__", "bg", "other", "others")
 ATTEMPTS = 50

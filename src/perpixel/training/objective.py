@@ -21,10 +21,12 @@ from torch import Tensor, nn
 from perpixel.data.masks import IGNORE
 from perpixel.errors import UsageError
 from perpixel.losses.bootstrapped import bootstrapped_cross_entropy
+from perpixel.losses.border import border_weights
 from perpixel.losses.cross_entropy import cross_entropy
 from perpixel.losses.sampling import sample_target
+from perpixel.losses.weighted import weighted_cross_entropy
 from perpixel.training.machine import Plan
-from perpixel.training.recipe import Bootstrapped, Recipe
+from perpixel.training.recipe import Bootstrapped, BorderWeighted, Recipe
 
 Logits = tuple[Tensor, ...]
 
@@ -101,6 +103,9 @@ class Objective(nn.Module):
         match recipe.loss:
             case Bootstrapped(pixels=pixels):
                 return bootstrapped_cross_entropy(logits, target, pixels, class_weights, IGNORE)
+            case BorderWeighted(weight=weight, std=std, background=background):
+                pixels_weigh = border_weights(target, class_weights, weight, std, background, IGNORE)
+                return weighted_cross_entropy(logits, target, pixels_weigh, None, recipe.loss_normalization, IGNORE)
             case _:
                 return cross_entropy(logits, target, class_weights, recipe.loss_normalization, IGNORE)
 
