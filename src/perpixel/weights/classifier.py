@@ -4,8 +4,8 @@ from pathlib import Path
 
 from torch import Tensor
 
+import perpixel.weights.names as names
 from perpixel.errors import WeightsError
-from perpixel.weights import names
 from perpixel.weights.download import Progress
 from perpixel.weights.pixels import CAFFE, GOOGLENET, TORCHVISION, PixelFormat, Pixels, same
 from perpixel.weights.reading import Pretrained, read, some

@@ -17,8 +17,8 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+import perpixel.weights.names as names
 from perpixel.errors import WeightsError
-from perpixel.weights import names
 from perpixel.weights.caffemodel import Layer, read_caffemodel
 from perpixel.weights.download import Progress, at_hand, fetch
 from perpixel.weights.known import BEGINNINGS, KNOWN, candidates, known_by_file

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+import perpixel.weights.names as names
 from perpixel.errors import WeightsError
-from perpixel.weights import names
 from perpixel.weights.classifier import fold_first
 from perpixel.weights.pixels import PixelFormat, Pixels, describe, same
 from perpixel.weights.reading import Pretrained, some
