@@ -4,8 +4,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn import functional
 
-from perpixel.ops.unpool import Switches, max_pool, max_unpool
+from perpixel.ops import unpool
+from perpixel.ops.unpool import max_pool, max_unpool
 
 SIZES = st.tuples(st.integers(1, 9), st.integers(1, 9))
 
@@ -40,8 +42,9 @@ def test_pooling_agrees_with_loops_also_on_ties_and_odd_sizes(
     pooled, switches = max_pool(features, kernel_size)
     expected, indices = naive_max_pool(features, kernel_size)
     assert torch.equal(pooled, expected)
-    assert torch.equal(switches.indices, indices)
+    assert torch.equal(switches.to_indices(), indices)
     assert switches.size == size
+    assert switches.shape == expected.shape
 
 
 @settings(deadline=None, max_examples=40)
@@ -64,15 +67,123 @@ def test_unpooling_is_the_adjoint_of_picking_the_maxima(size: tuple[int, int], s
     assert torch.equal(values.grad, pooled)
 
 
+SPECIAL = torch.tensor([0.0, -0.0, torch.nan, torch.inf, -torch.inf, 1.0])
+
+
+def bits(values: torch.Tensor) -> torch.Tensor:
+    """Return the bits, with one NaN for all: PyTorch's two kernels disagree on which NaN bfloat16 has."""
+    integers = {2: torch.int16, 4: torch.int32, 8: torch.int64}[values.element_size()]
+    return torch.where(values.isnan(), -1, values.contiguous().view(integers))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    size=SIZES,
+    layout=st.sampled_from([torch.contiguous_format, torch.channels_last]),
+    dtype=st.sampled_from([torch.float32, torch.float64, torch.bfloat16]),
+    special=st.booleans(),
+    seed=st.integers(0, 999),
+)
+def test_values_and_gradients_are_those_of_pytorch_to_the_bit(
+    size: tuple[int, int], layout: torch.memory_format, dtype: torch.dtype, special: bool, seed: int
+) -> None:
+    """Ties, both zeros, infinities and NaN included; the memory layout is kept."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def values(*shape: int) -> torch.Tensor:
+        drawn = SPECIAL[torch.randint(6, shape, generator=generator)] if special else draw(size, seed, 3)
+        drawn = drawn if drawn.shape == shape else torch.randn(shape, generator=generator)
+        return drawn.to(dtype).contiguous(memory_format=layout)
+
+    features = values(2, 3, *size)
+    ours, theirs = (features.clone().requires_grad_() for _ in range(2))
+    pooled, switches = max_pool(ours)
+    expected, indices = functional.max_pool2d(theirs, 2, 2, ceil_mode=True, return_indices=True)
+    assert torch.equal(bits(pooled), bits(expected))
+    assert torch.equal(switches.to_indices(), indices)
+    assert pooled.is_contiguous(memory_format=layout)
+
+    given, taken = (values(*pooled.shape).requires_grad_() for _ in range(2))
+    taken.data.copy_(given.data)
+    unpooled = max_unpool(given, switches)
+    reference = functional.max_unpool2d(taken, indices, 2, 2, output_size=list(size))
+    assert torch.equal(bits(unpooled), bits(reference))
+    if pooled[0, 0].numel() > 1:  # the strides of a single pixel do not tell
+        assert unpooled.is_contiguous(memory_format=layout)
+
+    for result, other, into, other_into in ((pooled, expected, ours, theirs), (unpooled, reference, given, taken)):
+        gradient = values(*result.shape)
+        result.backward(gradient)
+        other.backward(gradient)
+        assert torch.equal(bits(into.grad), bits(other_into.grad))
+
+
+def test_bands_of_rows_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    features = draw((45, 31), 0, 5)
+    pooled, switches = max_pool(features)
+    unpooled = max_unpool(pooled, switches)
+    monkeypatch.setattr(unpool, "BAND_BYTES", 1)
+    assert torch.equal(max_pool(features)[0], pooled)
+    assert torch.equal(max_pool(features)[1].where, switches.where)
+    assert torch.equal(max_unpool(pooled, switches), unpooled)
+
+
+def test_switches_take_two_bits_each() -> None:
+    """SegNet, Sec. 3: 2 bits for each 2 x 2 window; here PyTorch's 64-bit positions take 32 times as much."""
+    for channels, height, width in ((64, 45, 60), (512, 12, 15), (3, 5, 7)):
+        pooled, switches = max_pool(torch.randn(1, channels, height, width))
+        assert switches.where.nbytes == -(-pooled.numel() // 4)
+
+
+def test_autograd_keeps_nothing_but_the_switches() -> None:
+    kept: list[torch.Tensor] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor), lambda _: None):
+        pooled, switches = max_pool(torch.randn(1, 8, 16, 16, requires_grad=True))
+        max_unpool(pooled, switches)
+    assert {tensor.dtype for tensor in kept} == {torch.uint8}
+    assert max(tensor.nbytes for tensor in kept) == pooled.numel() // 4
+
+
 def test_channels_last_gives_the_same_switches() -> None:
     features = draw((45, 31), 0, 5)
     pooled, switches = max_pool(features)
     other, other_switches = max_pool(features.contiguous(memory_format=torch.channels_last))
     assert torch.equal(pooled, other)
+    assert torch.equal(switches.to_indices(), other_switches.to_indices())
     assert torch.equal(max_unpool(pooled, switches), max_unpool(other, other_switches))
 
 
+def test_values_may_lie_otherwise_than_their_switches() -> None:
+    features = draw((7, 10), 0, 5)
+    pooled, switches = max_pool(features)
+    unpooled = max_unpool(pooled.contiguous(memory_format=torch.channels_last), switches)
+    assert unpooled.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(unpooled, max_unpool(pooled, switches))
+
+
+def test_a_second_derivative_is_refused() -> None:
+    features = torch.randn(1, 1, 4, 4, requires_grad=True)
+    (first,) = torch.autograd.grad(max_pool(features)[0].pow(2).sum(), features, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        first.sum().backward()
+
+
+def test_an_exported_graph_pools_as_pytorch_does() -> None:
+    """Exporters know PyTorch's pooling with positions; they do not know ours."""
+
+    class Both(torch.nn.Module):
+        def forward(self, features: torch.Tensor) -> torch.Tensor:
+            return max_unpool(*max_pool(features))
+
+    features = draw((5, 7), 0, 5)
+    graph = torch.export.export(Both(), (features,))
+    assert any(
+        "max_pool2d_with_indices" in str(node.target) or "max_pool2d" in str(node.target) for node in graph.graph.nodes
+    )
+    assert torch.equal(graph.module()(features), Both()(features))
+
+
 def test_switches_of_another_depth_are_refused_with_a_remedy() -> None:
-    switches = Switches(torch.zeros(1, 2, 3, 3, dtype=torch.int64), (6, 6))
+    _, switches = max_pool(torch.zeros(1, 2, 6, 6))
     with pytest.raises(ValueError, match=r"max_unpool: expected .*\(1, 2, 3, 3\), got \(1, 2, 2, 2\)"):
         max_unpool(torch.zeros(1, 2, 2, 2), switches)
