@@ -69,7 +69,7 @@ class Halves(nn.Module):
 def test_a_module_of_ones_own_is_an_encoder_and_keeps_its_weights() -> None:
     encoder = Halves()
     before = encoder.first.weight.clone()
-    network = unet_same(5, width=0.125, encoder=encoder)
+    network = unet_same(5, width=0.125, encoder=encoder)  # type: ignore[arg-type]
     assert torch.equal(encoder.first.weight, before)
     assert network(torch.randn(1, 3, 19, 30)).shape == (1, 5, 19, 30)
 

@@ -27,8 +27,8 @@ Letters: N batch, C channels, K classes, H W pixels, y pooling stream, z residua
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
-from typing import Literal, NamedTuple
+from itertools import pairwise
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -45,6 +45,7 @@ LANES = 32  # channels of the residual stream
 EPSILON = 1e-4  # Lasagne's batch normalisation
 
 Upsampling = Literal["centred", "theano"]
+Resize = Callable[[Tensor], Tensor]
 
 
 class Stage(NamedTuple):
@@ -102,9 +103,11 @@ class FRRN(nn.Module):
         )
         self.split = nn.Sequential(nn.Conv2d(base, lanes, kernel_size=1, bias=False), BatchNorm2d(lanes, EPSILON))
         widths = [scaled(BASE * stage.multiplier, width) for stage in stages]
+        factors = [1, *(stage.factor for stage in stages)]
+        changes = [halve if after > before else self.enlarge for before, after in pairwise(factors)]
         self.stages = nn.ModuleList(
-            FRRUStage(inward, outward, lanes, stage)
-            for inward, outward, stage in zip([base, *widths], widths, stages, strict=False)
+            FRRUStage(inward, outward, lanes, stage, change)
+            for (inward, outward), stage, change in zip(pairwise([base, *widths]), stages, changes, strict=True)
         )
         self.tail = nn.Sequential(
             ResidualUnit(widths[-1] + lanes, base), ResidualUnit(base, base), ResidualUnit(base, base)
@@ -118,10 +121,8 @@ class FRRN(nn.Module):
         run = self.run_and_recompute if self.checkpoint and self.training and torch.is_grad_enabled() else call
         y = run(self.stem, image)
         z = self.split(y)
-        factor = 1
         for stage in self.stages:
-            y, z = run(partial(stage.follow, before=factor, enlarge=self.enlarge), y, z)
-            factor = stage.factor
+            y, z = run(stage, y, z)
         logits: Tensor = run(self.finish, y, z)
         return logits
 
@@ -131,12 +132,11 @@ class FRRN(nn.Module):
         logits: Tensor = self.classifier(self.tail(joined))
         return logits
 
-    def run_and_recompute(self, function: Callable[..., Tensor], *streams: Tensor) -> Tensor:
+    def run_and_recompute(self, function: Callable[..., Any], *streams: Tensor) -> Any:
         """Run `function`, keep its inputs alone, and run it again when gradients are asked for."""
-        result: Tensor = recompute_later(
+        return recompute_later(
             function, *streams, use_reentrant=False, preserve_rng_state=False, context_fn=self.contexts
         )
-        return result
 
     def contexts(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
         """Return what surrounds the first run and the second: the second must not move running averages again."""
@@ -146,16 +146,16 @@ class FRRN(nn.Module):
 class FRRUStage(nn.Module):
     """A change of resolution, and the full-resolution residual units at the new one."""
 
-    def __init__(self, in_channels: int, channels: int, lanes: int, stage: Stage) -> None:
+    def __init__(self, in_channels: int, channels: int, lanes: int, stage: Stage, change: Resize) -> None:
         super().__init__()
-        self.factor = stage.factor
+        self.change = change
         self.units = nn.ModuleList(
             FRRU(in_channels if index == 0 else channels, channels, lanes, stage.factor) for index in range(stage.units)
         )
 
-    def follow(self, y: Tensor, z: Tensor, before: int, enlarge: Callable[[Tensor], Tensor]) -> Streams:
-        """Pool or enlarge y, which is pooled by `before`, to this stage's resolution; then run the units."""
-        y = pool(y, 2) if self.factor > before else enlarge(y)
+    def forward(self, y: Float[Tensor, "N _ _ _"], z: Float[Tensor, "N _ H W"]) -> Streams:
+        """Bring y to this stage's resolution, and run the units."""
+        y = self.change(y)
         for unit in self.units:
             y, z = unit(y, z)
         return y, z
@@ -216,13 +216,18 @@ def pool(features: Float[Tensor, "N C H W"], factor: int) -> Float[Tensor, "N C 
     return functional.max_pool2d(features, factor, factor, ceil_mode=True)
 
 
+def halve(features: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C h w"]:
+    """Pool y to half its size."""
+    return pool(features, 2)
+
+
 def crop(features: Float[Tensor, "N C H W"], like: Float[Tensor, "N _ h w"]) -> Float[Tensor, "N C h w"]:
     """Cut off what rounding up has added at the bottom and at the right; negative padding, which exports."""
     excess = [features.shape[axis] - like.shape[axis] for axis in (-1, -2)]
     return functional.pad(features, (0, -excess[0], 0, -excess[1]))
 
 
-def enlargement(upsampling: str) -> Callable[[Tensor], Tensor]:
+def enlargement(upsampling: str) -> Resize:
     """Return the function that doubles y.
 
     Raises:
@@ -280,6 +285,6 @@ def statistics_held(network: nn.Module) -> Iterator[None]:
             layer.momentum, layer.num_batches_tracked = momentum, count
 
 
-def call(function: Callable[..., Tensor], *streams: Tensor) -> Tensor:
+def call(function: Callable[..., Any], *streams: Tensor) -> Any:
     """Run `function`."""
     return function(*streams)

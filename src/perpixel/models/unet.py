@@ -80,8 +80,8 @@ class UNet(nn.Module):
             self.decoder.append(unpadded(f"u{level}", "bcd", raised + shallow, shallow))
         self.classifier = nn.ModuleDict({"conv_u0d-score": nn.Conv2d(widths[0], num_classes, kernel_size=1)})
         initialize_he(self)
-        if released:
-            for layer in self.upsample.values():
+        for layer in self.upsample.modules():
+            if released and isinstance(layer, nn.ConvTranspose2d):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")  # Caffe's fan-in: 4 x outputs
 
     def forward(self, image: Float[Tensor, "N C H W"]) -> Float[Tensor, "N K _ _"]:

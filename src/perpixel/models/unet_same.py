@@ -13,12 +13,15 @@ Differs: convolutions are padded, so that any image keeps its size (the paper lo
 Letters: N batch, C channels, K classes, H W pixels.
 """
 
+from typing import cast
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from perpixel.encoders.classifier import find
+from perpixel.encoders.build import build_encoder
+from perpixel.encoders.encoder import Encoder
 from perpixel.encoders.vgg import scaled
 from perpixel.models.check import check_image
 from perpixel.models.fcn_encoders import places, scored_maps
@@ -82,8 +85,8 @@ class UNetOnEncoder(nn.Module):
         in_channels: Image channels; 3 for RGB.
         width: Multiplies the width of every layer; not that of an encoder given as a module.
         dropout: Probability of dropping an element of the deepest features.
-        encoder: A classifier's name (`perpixel.encoders.classifier.CLASSIFIERS`); or a module with `channels`,
-            `strides`, and `forward(image) -> maps`, shallowest first.
+        encoder: A classifier's name (`perpixel.encoders.classifier.CLASSIFIERS`), "timm:…" or "hf:…"; or a module
+            with `channels`, `strides`, and `forward(image) -> maps`, shallowest first.
 
     Raises:
         UsageError: There is no encoder of this name.
@@ -95,12 +98,11 @@ class UNetOnEncoder(nn.Module):
         in_channels: int = 3,
         width: float = 1.0,
         dropout: float = 0.0,
-        encoder: str | nn.Module = "resnet34",
+        encoder: str | Encoder = "resnet34",
     ) -> None:
         super().__init__()
         self.in_channels = in_channels
-        by_name = isinstance(encoder, str)
-        self.encoder = find(encoder).encoder(in_channels=in_channels, width=width) if by_name else encoder
+        self.encoder = trunk(encoder, in_channels, width)
         self.places = {**places(self.encoder), 1: 0.0}
         self.maps = scored_maps(tuple(self.encoder.strides), min(self.encoder.strides))
         self.dropout, self.decoder = nn.Dropout(dropout), nn.ModuleDict()
@@ -113,8 +115,8 @@ class UNetOnEncoder(nn.Module):
             inward = outward
         self.decoder["stride1"] = two_convolutions(inward, scaled(WIDTHS[0], width))
         self.classifier = nn.Conv2d(scaled(WIDTHS[0], width), num_classes, kernel_size=1)
-        for fresh in (self if by_name else self.decoder, self.classifier):
-            initialize_he(fresh)
+        initialize_he(self.decoder)
+        initialize_he(self.classifier)
 
     def forward(self, image: Float[Tensor, "N C H W"]) -> Float[Tensor, "N K H W"]:
         """Return logits for an image of any size."""
@@ -133,12 +135,26 @@ class UNetOnEncoder(nn.Module):
         return logits
 
 
+def trunk(encoder: str | Encoder, in_channels: int, width: float) -> Encoder:
+    """Return an encoder by name, with first weights; one that is given, or another library's, keeps what it has.
+
+    Raises:
+        UsageError: There is no encoder of this name.
+    """
+    if not isinstance(encoder, str):
+        return encoder
+    built = build_encoder(encoder, in_channels, width)
+    if isinstance(built, Encoder):
+        initialize_he(built)
+    return cast(Encoder, built)
+
+
 def unet_same(
     num_classes: int,
     in_channels: int = 3,
     width: float = 1.0,
     dropout: float = 0.0,
-    encoder: str | nn.Module = "unet",
+    encoder: str | Encoder = "unet",
 ) -> UNetSame | UNetOnEncoder:
     """Return a padded U-Net: its own ("unet"), or its decoder on another encoder. The classes list the arguments."""
     if encoder == "unet":

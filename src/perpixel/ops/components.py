@@ -27,7 +27,9 @@ class Runs(NamedTuple):
     label: Ids
 
 
-def connected_components(labels: NDArray[np.integer], background: int = 0, neighbours: Literal[4, 8] = 4) -> Ids:
+def connected_components(
+    labels: NDArray[np.integer] | NDArray[np.bool_], background: int = 0, neighbours: Literal[4, 8] = 4
+) -> Ids:
     """Number the connected components of every label but the background's.
 
     Args:
@@ -44,8 +46,7 @@ def connected_components(labels: NDArray[np.integer], background: int = 0, neigh
             f"connected_components: expected labels (H, W) and 4 or 8 neighbours, got {labels.shape} and {neighbours}. "
             "Give one image at a time."
         )
-    labels = labels.astype(np.int64)
-    runs = runs_of(labels)
+    runs = runs_of(labels.astype(np.int64))
     roots = joined(len(runs.row), *touching(runs, labels.shape[1], reach=int(neighbours == 8)))
     counted = runs.label != background
     _, numbers = np.unique(roots[counted], return_inverse=True)

@@ -21,7 +21,7 @@ def two_nearest(instances: Integers, reach: float = float("inf")) -> tuple[Dista
     """Return the distances, between centres of pixels, to the nearest and to the second nearest object.
 
     Args:
-        instances: (H, W); 0 where there is no object, another number for each object. Booleans are one object.
+        instances: (H, W); 0 where there is no object, another number for each object.
         reach: Distances beyond it are given as infinite, sooner.
 
     Returns: Two (H, W), in pixels. The first is 0 within an object; each is infinite where there is no such object.
@@ -44,7 +44,7 @@ def two_nearest(instances: Integers, reach: float = float("inf")) -> tuple[Dista
 
 def distance_transform(mask: NDArray[np.bool_]) -> Distances:
     """Return each pixel's distance to the nearest true one, between centres, in pixels; infinite if there is none."""
-    return two_nearest(mask)[0]
+    return two_nearest(mask.astype(np.int32))[0]
 
 
 def columns(numbers: Integers, base: np.integer, far: np.integer) -> tuple[Integers, Integers]:
