@@ -135,7 +135,7 @@ class Fit:
             loss = self.shared(self.image(batch.pixels), self.target(batch))
             value = float(loss.detach())
             self.guard.check(value, batch.names, state.iteration, rate)
-            (loss / recipe.accumulate).backward()  # type: ignore[no-untyped-call]
+            (loss / recipe.accumulate).backward()
             total += value / recipe.accumulate
         if recipe.clip_gradient is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip_gradient)

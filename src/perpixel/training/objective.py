@@ -44,6 +44,8 @@ class Objective(nn.Module):
         auxiliary: What the weights of all outputs but the first are multiplied by now.
     """
 
+    class_weights: Tensor | None
+
     def __init__(self, network: nn.Module, recipe: Recipe, class_weights: Tensor | None = None) -> None:
         super().__init__()
         self.outputs, self.recipe = Outputs(network), recipe

@@ -1,0 +1,78 @@
+"""Every recipe trains twenty iterations on real road scenes; skipped where they do not lie beside the project."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from perpixel.models.catalog import MODELS
+from perpixel.recipes.papers import RECIPES
+from perpixel.recipes.segnet import CAMVID_CLASSES
+from perpixel.runs.phases import phases_of
+from perpixel.runs.run import Run
+from perpixel.runs.start import Wishes, train
+from perpixel.training.files import load_model
+from perpixel.training.job import Listener, State
+from perpixel.training.recipe import Budget
+
+CAMVID = Path(os.environ.get("PERPIXEL_DATA", Path(__file__).parents[3] / "shared" / "data")) / "camvid"
+ITERATIONS = 20
+# One of each group that trains the same networks: the others differ in the data they are meant for.
+NAMES = [name for name in RECIPES if "nyud" not in name and "pascal" not in name]
+
+
+class Losses(Listener):
+    def __init__(self) -> None:
+        self.seen: list[float] = []
+
+    def stepped(self, state: State, loss: float, rate: float, progress: float, images: int) -> None:
+        self.seen.append(loss)
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write eight of CamVid's images and two to validate on, at half their size: cores are for training."""
+    if not CAMVID.is_dir():
+        pytest.skip("no camvid beside the project")
+    root = tmp_path_factory.mktemp("camvid")
+    for split, count in (("train", 8), ("val", 2)):
+        for kind, resample in (("images", Image.Resampling.BILINEAR), ("masks", Image.Resampling.NEAREST)):
+            (root / kind / split).mkdir(parents=True)
+            for path in sorted((CAMVID / kind / split).iterdir())[::12][:count]:
+                with Image.open(path) as image:
+                    image.resize((240, 180), resample).save(root / kind / split / f"{path.stem}.png")
+    (root / "dataset.yaml").write_text(
+        f"name: few\nimages: images/{{split}}\nmasks: masks/{{split}}\nsplits: [train, val]\n"
+        f"classes: [{', '.join(CAMVID_CLASSES)}]\nignore: [11]\n"
+    )
+    return root
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", NAMES)
+def test_twenty_iterations_of_every_stage_stay_finite(name: str, few: Path, tmp_path: Path) -> None:
+    """Own optimiser, loss, schedule, crops and windows; narrow, and in batches of two where the paper's are larger."""
+    stages = RECIPES[name]
+    assert all(stage.model in MODELS for stage in stages)
+    settings = ["width=0.125", "validations=1", "accumulate=1"]
+    if any(stage.crop_size and min(stage.crop_size) > 224 for stage in stages):
+        settings.append("crop_size=[161,225]")
+    if name == "fcn8s-siftflow":
+        settings.append("label_groups=[2,1,1,0,0,1,1,1,1,1,1]")
+    if name == "deeplab-v2-resnet101":
+        settings.append("options.freeze_batch_norm=false")
+    wishes = Wishes(
+        recipe=name, budget=Budget(iterations=ITERATIONS * len(stages)), batch_size=min(2, stages[0].batch_size),
+        precision="32", weights="none", settings=tuple(settings),
+    )  # fmt: skip
+    losses = Losses()
+    assert train(few, out=tmp_path / "run", wishes=wishes, listener=losses).finished
+    assert len(losses.seen) >= ITERATIONS * len(stages) - len(stages)
+    assert np.isfinite(losses.seen).all()
+    for path in phases_of(tmp_path / "run"):
+        state, _ = load_model(path / "model.safetensors")
+        assert Run.open(path).record.finished
+        assert all(bool(value.isfinite().all()) for value in state.values() if value.is_floating_point())
