@@ -5,13 +5,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from perpixel.encoders.classifier import build_classifier
 from perpixel.errors import UsageError, WeightsError
 from perpixel.models.catalog import build
 from perpixel.recipes.fcn import FCN16S, FCN32S, VOC_MEAN
 from perpixel.recipes.segnet import SEGNET_BASIC
 from perpixel.runs.initial_weights import choose_source, load_initial_weights
 from perpixel.training.files import save_model
+from perpixel.weights import Pretrained, names
 from perpixel.weights.known import KNOWN
+from perpixel.weights.transplant import make_plan
 from tests.weights.files import write_caffe, write_torchvision
 
 WIDTH = 0.125
@@ -53,6 +56,38 @@ def test_a_recipe_whose_weights_are_fetched_by_hand_says_where_they_go() -> None
 
 def test_a_recipe_that_begins_fresh_says_nothing() -> None:
     assert choose_source(None, SEGNET_BASIC) == ("none", ())
+
+
+def on_meta(classifier: str) -> Pretrained:
+    """Return a full classifier's tensors, without their numbers."""
+    with torch.device("meta"):
+        state = build_classifier(classifier).state_dict()
+    layers = [*names.layers(classifier), *names.norms(classifier)]
+    keys = [f"{layer}.{end}" for layer in layers for end in ("weight", "bias", "running_mean", "running_var")]
+    held = {key: state[own] for key in keys if (own := names.own_key(classifier, key)) in state}
+    return Pretrained(held, classifier, None, classifier)
+
+
+# Tensors that are taken: a weight and a bias a layer, four a norm
+BEGUN = {
+    ("fcn32s", "vgg16"): 30, ("fcn8s-at-once", "vgg16"): 30, ("fcn32s-alexnet", "caffenet"): 14,
+    ("fcn32s-googlenet", "googlenet-caffe"): 114, ("segnet", "vgg16"): 26, ("segnet", "vgg16-bn"): 78,
+    ("deconvnet", "vgg16"): 30, ("deeplab-v1-largefov", "vgg16"): 30, ("deeplab-v1-4x4", "vgg16"): 30,
+    ("deeplab-v1-7x7", "vgg16"): 30, ("deeplab-v2-vgg16-aspp-l", "vgg16"): 26 + 4 * 4,
+    ("deeplab-v2-resnet101", "resnet101-msra"): 520,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("model", "classifier"), BEGUN)
+def test_every_papers_network_takes_its_classifier(model: str, classifier: str) -> None:
+    """At full width: every layer of the trunk has its place, and fc6 and fc7 theirs where they are wanted."""
+    with torch.device("meta"):
+        network = build(model, num_classes=21)
+    plan = make_plan(network, on_meta(classifier), None)
+    assert (plan.missing, plan.unexpected, plan.misshapen) == ([], [], [])
+    assert len(plan.taken) == BEGUN[model, classifier]
+    state = network.state_dict()
+    assert all(value.shape == state[key].shape for key, value in plan.values.items())
 
 
 def test_a_name_that_is_asked_for_is_found_or_refused(cache: Path) -> None:

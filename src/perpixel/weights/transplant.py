@@ -10,6 +10,7 @@ names. Where a network has several such places, as late fusion's two streams, al
 Source: fcn.berkeleyvision.org, surgery.py, transplant.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -33,6 +34,7 @@ from perpixel.weights.surgery import (
 
 NORM = ("weight", "bias", "running_mean", "running_var")
 EPSILON = {"googlenet": 1e-3}  # torchvision, models/googlenet.py, BasicConv2d; PyTorch's 1e-5 elsewhere
+BRANCH = re.compile(r"^(fc[67])_\d$")  # DeepLab v2's ASPP: every rate's begins as the classifier's one
 MIRRORED = "decoder"  # parts called so hold layers of the encoder's names and other weights
 
 
@@ -115,7 +117,7 @@ def make_plan(network: nn.Module, held: Pretrained, wanted: PixelFormat | None) 
 
 def place(key: str, tensors: dict[str, Tensor]) -> str | None:
     """Return the longest end of a network's key that is a key of the file; None in a decoder."""
-    parts = key.split(".")
+    parts = [BRANCH.sub(r"\1", part) for part in key.split(".")]
     starts = {name.partition(".")[0] for name in tensors}
     for index in range(len(parts)):
         tail = ".".join(parts[index:])
