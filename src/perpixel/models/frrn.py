@@ -78,7 +78,8 @@ class FRRN(nn.Module):
         stages: `STAGES_A` or `STAGES_B`.
         upsampling: How y is enlarged. "centred" puts every value over the middle of the pixels it was pooled from.
             "theano" is the release's: value i lands on pixel 2i, half a pixel too early, which adds up to 7.5 pixels
-            over A's four enlargements and 15.5 over B's five. Take it for the released weights.
+            over A's four enlargements and 15.5 over B's five, and with all weights equal moves what a logit sees by
+            one pixel. Take it for the released weights.
         checkpoint: In training, keep only what passes between stages and compute the rest twice. The gradients are
             the same; batch normalisation counts each batch once (the release shrinks its rate instead).
 
