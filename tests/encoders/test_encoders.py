@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from perpixel.encoders.alexnet import ALEXNET_2012, CAFFENET, ONE_TOWER, AlexNet
-from perpixel.encoders.encoder import Encoder, Pace
+from perpixel.encoders.encoder import Layered, Pace
 from perpixel.encoders.googlenet import GoogLeNet, GoogLeNetBN
 from perpixel.encoders.resnet import ResNet
 from perpixel.encoders.vgg import VGG, VGG16_WIDTHS, scaled_widths
@@ -15,7 +15,7 @@ from perpixel.encoders.vgg import VGG, VGG16_WIDTHS, scaled_widths
 NARROW = 1 / 16
 NARROW_VGG = scaled_widths(VGG16_WIDTHS, NARROW)
 
-Build = Callable[..., Encoder]
+Build = Callable[..., Layered]
 
 TRUNKS: dict[str, Build] = {
     "vgg16": lambda **options: VGG(widths=NARROW_VGG, **options),
@@ -91,7 +91,7 @@ def lively(encoder: nn.Module) -> None:
 
 @pytest.mark.parametrize("output_stride", [0, 4, 12, 64])
 def test_other_output_strides_are_refused(output_stride: int) -> None:
-    with pytest.raises(ValueError, match=r"Encoder: expected output_stride 8, 16 or 32, got \d+"):
+    with pytest.raises(ValueError, match=r"Layered: expected output_stride 8, 16 or 32, got \d+"):
         Pace(output_stride)
 
 

@@ -62,8 +62,9 @@ def heatmap_command(
 
 def _classifier(model: str, weights: str | None) -> "Classifier":
     from perpixel.cli.progress import Counter
+    from perpixel.encoders.classifier import find
     from perpixel.errors import UsageError
-    from perpixel.inference.heatmap import find, load_classifier
+    from perpixel.inference.heatmap import load_classifier
     from perpixel.weights.known import KNOWN
 
     find(model)

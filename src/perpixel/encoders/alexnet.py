@@ -23,7 +23,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from perpixel.encoders.encoder import Encoder, Pace
+from perpixel.encoders.encoder import Layered, Pace
 from perpixel.encoders.pooling import MaxPool, layer_of
 from perpixel.encoders.vgg import scaled
 from perpixel.ops.receptive_field import Layer
@@ -56,7 +56,7 @@ KERNELS = (11, 5, 3, 3, 3)
 MAPS = ("relu1", "relu2", "relu5", "pool5")  # the deepest at each stride
 
 
-class AlexNet(Encoder):
+class AlexNet(Layered):
     """The convolutional part of an AlexNet; its maps are relu1, relu2, relu5 and pool5.
 
     Args:

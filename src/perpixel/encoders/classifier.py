@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from perpixel.encoders.alexnet import ALEXNET_2012, CAFFENET, ONE_TOWER, AlexNet
-from perpixel.encoders.encoder import Encoder
+from perpixel.encoders.encoder import Layered
 from perpixel.encoders.googlenet import GoogLeNet, GoogLeNetBN, Trunk, narrowed, narrowed_inceptions
 from perpixel.encoders.heads import Auxiliary, AuxiliaryBN, Averaged, FullyConnected
 from perpixel.encoders.resnet import ResNet
@@ -45,7 +45,7 @@ class Classifier(nn.Module):
         image_size: Side of the images it was trained on, in pixels.
     """
 
-    def __init__(self, encoder: Encoder, head: FullyConnected | Averaged, image_size: int) -> None:
+    def __init__(self, encoder: Layered, head: FullyConnected | Averaged, image_size: int) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = head
@@ -126,8 +126,8 @@ class Row:
         auxiliary: Called with `num_classes` and `width`: GoogLeNet's auxiliary classifiers by name.
     """
 
-    encoder: Callable[..., Encoder]
-    head: Callable[[Encoder, int, float], FullyConnected | Averaged]
+    encoder: Callable[..., Layered]
+    head: Callable[[Layered, int, float], FullyConnected | Averaged]
     paper: str
     source: str
     pixels: Pixels = TORCHVISION
@@ -140,19 +140,19 @@ def vgg(widths: Widths, in_channels: int = 3, width: float = 1.0, output_stride:
     return VGG(in_channels, scaled_widths(widths, width), output_stride=output_stride, **options)
 
 
-def hidden_layers(side: int, dropout_first: bool = False) -> Callable[[Encoder, int, float], FullyConnected]:
+def hidden_layers(side: int, dropout_first: bool = False) -> Callable[[Layered, int, float], FullyConnected]:
     """Return what builds fc6 to fc8 on maps of `side` x `side`."""
 
-    def head(encoder: Encoder, num_classes: int, width: float) -> FullyConnected:
+    def head(encoder: Layered, num_classes: int, width: float) -> FullyConnected:
         return FullyConnected(encoder.channels[-1], side, scaled(4096, width), num_classes, dropout_first)
 
     return head
 
 
-def averaged(name: str, dropout: float = 0.0) -> Callable[[Encoder, int, float], Averaged]:
+def averaged(name: str, dropout: float = 0.0) -> Callable[[Layered, int, float], Averaged]:
     """Return what builds the average and its layer."""
 
-    def head(encoder: Encoder, num_classes: int, width: float) -> Averaged:
+    def head(encoder: Layered, num_classes: int, width: float) -> Averaged:
         return Averaged(encoder.channels[-1], num_classes, dropout, name)
 
     return head

@@ -21,7 +21,7 @@ OUTPUT_STRIDES = (8, 16, 32)
 
 
 class Encoder(nn.Module):
-    """A trunk whose maps a segmentation network may use; any module with these three members will do.
+    """What a segmentation network may stand on; any module with these three members will do.
 
     Attributes:
         channels: Of each map, shallowest first.
@@ -34,6 +34,10 @@ class Encoder(nn.Module):
     def forward(self, image: Float[Tensor, "N C H W"]) -> list[Float[Tensor, "N _ _ _"]]:
         """Return the maps, shallowest first, for an image of any size from 1 x 1 up."""
         raise NotImplementedError
+
+
+class Layered(Encoder):
+    """An encoder whose layers are known one by one, as all of perpixel's own are."""
 
     def chain(self) -> list[Layer]:
         """Return the layers between the image and the deepest map, on the path that sees most."""

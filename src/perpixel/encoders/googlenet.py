@@ -25,7 +25,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from perpixel.encoders.alexnet import caffe_norm
-from perpixel.encoders.encoder import Encoder, Pace
+from perpixel.encoders.encoder import Layered, Pace
 from perpixel.encoders.pooling import MaxPool, layer_of
 from perpixel.encoders.vgg import scaled
 from perpixel.ops.batch_norm import BatchNorm2d
@@ -63,7 +63,7 @@ INCEPTIONS = {
 }
 
 
-class Trunk(Encoder):
+class Trunk(Layered):
     """What the two GoogLeNets share: layers in a row, of which five are handed on.
 
     Attributes:

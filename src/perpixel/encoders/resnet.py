@@ -20,7 +20,7 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from perpixel.encoders.encoder import Encoder, Pace
+from perpixel.encoders.encoder import Layered, Pace
 from perpixel.encoders.pooling import MaxPool, layer_of
 from perpixel.encoders.vgg import scaled
 from perpixel.ops.batch_norm import BatchNorm2d
@@ -31,7 +31,7 @@ BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 
 StrideIn = Literal["3x3", "1x1"]
 
 
-class ResNet(Encoder):
+class ResNet(Layered):
     """A residual network without its classifier; its maps are the first ReLU and the four layers.
 
     Args:

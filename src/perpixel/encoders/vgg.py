@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from perpixel.encoders.encoder import Encoder, Pace
+from perpixel.encoders.encoder import Layered, Pace
 from perpixel.encoders.pooling import MaxPool, layer_of
 from perpixel.ops.batch_norm import BatchNorm2d
 from perpixel.ops.receptive_field import Layer
@@ -43,7 +43,7 @@ def scaled_widths(widths: Widths, width: float) -> Widths:
     return tuple(tuple(scaled(channels, width) for channels in stage) for stage in widths)
 
 
-class VGG(Encoder):
+class VGG(Layered):
     """The convolutional stages of a VGG network, without its classifier.
 
     Args:
