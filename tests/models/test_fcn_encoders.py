@@ -118,6 +118,11 @@ def test_any_encoders_blocks_lie_over_what_they_saw(encoder: str, finest: int, m
     assert centroids(network) == pytest.approx([0] * 3, abs=0.05)
 
 
+def test_a_margin_moves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = made_linear(AnyFCN(1, 1, 0.001, encoder="googlenet-caffe", finest=32, margin=100), monkeypatch)
+    assert centroids(network) == pytest.approx([0] * 3, abs=0.05)
+
+
 @pytest.mark.parametrize("encoder", ["alexnet-caffe", "vgg16-bn", "googlenet", "resnet34"])
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (17, 31), (97, 41)])
 def test_any_size_trains_on_any_encoder(encoder: str, size: tuple[int, int]) -> None:

@@ -76,7 +76,7 @@ MODELS = {
         FCN32sAlexNet, paper=FCN, encoder="caffenet", num_classes=21, output_stride=32, receptive_field=355
     ),
     "fcn32s-googlenet": Row(
-        partial(AnyFCN, encoder="googlenet-caffe", finest=32),
+        partial(AnyFCN, encoder="googlenet-caffe", finest=32, margin=100),
         paper=FCN,
         encoder="googlenet-caffe",
         num_classes=21,

@@ -15,8 +15,9 @@ the elements of its maps lie follows from its layers, and each map is enlarged t
 Source: Shelhamer, Long, Darrell, "Fully Convolutional Networks", CVPR 2015, arXiv:1411.4038, Sec. 4.1 and Table 1;
     fcn.berkeleyvision.org, voc-fcn-alexnet/net.py.
 Differs: FCN-GoogLeNet was never released. Ours is trunk, dropout and score: Table 1's field of 907 pixels is that
-    of the classifier, with the 7 x 7 average that the text discards; without it the field is 715. The authors'
-    GoogLeNet was their own training. Everything on further encoders is ours: at the border their maps' outermost
+    of the classifier, with the 7 x 7 average that the text discards; without it the field is 715. Its padding by
+    100 pixels is uncertain: that of the nets that were released. The authors' GoogLeNet was their own training.
+    Everything on further encoders is ours: at the border their maps' outermost
     values hold, where FCN's large padding lets scores fade outside the image.
 Letters: N batch, C channels, K classes, H W pixels, P padding.
 """
@@ -24,6 +25,7 @@ Letters: N batch, C channels, K classes, H W pixels, P padding.
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from perpixel.encoders.alexnet import CAFFENET, AlexNet
 from perpixel.encoders.classifier import find
@@ -81,6 +83,8 @@ class AnyFCN(nn.Module):
             layers come along. Or a module with `channels`, `strides`, and `forward(image) -> maps`, shallowest
             first; where its maps lie is told by `chain()`, as ours do, or else taken to be from pixel 0 on.
         finest: Stride of the finest map that is scored: 32 as FCN-32s, 16 or 8.
+        margin: Zeros around the image, in pixels; the encoder's own padding comes on top. FCN-GoogLeNet has 100 in
+            the catalogue: without, an image of 45 pixels leaves a single element at stride 32.
 
     Raises:
         UsageError: There is no encoder of this name.
@@ -92,27 +96,27 @@ class AnyFCN(nn.Module):
         num_classes: int,
         in_channels: int = 3,
         width: float = 1.0,
-        encoder: str | nn.Module = "resnet34",
+        encoder: str | Encoder = "resnet34",
         finest: int = 8,
+        margin: int = 0,
     ) -> None:
         super().__init__()
-        self.in_channels = in_channels
+        self.in_channels, self.margin = in_channels, margin
         self.encoder, self.hidden = decapitated(encoder, in_channels, width)
         self.places = places(self.encoder)
         channels, maps = tuple(self.encoder.channels), scored_maps(tuple(self.encoder.strides), finest)
         (self.deepest, index), *skips = maps.items()
         into_score = self.hidden.channels if isinstance(self.hidden, Hidden) else channels[index]
         self.score_fr = nn.Conv2d(into_score, num_classes, kernel_size=1)
-        self.score_skips = nn.ModuleDict(
-            {f"stride{stride}": nn.Conv2d(channels[skip], num_classes, kernel_size=1) for stride, skip in skips}
-        )
+        scores = {f"stride{stride}": nn.Conv2d(channels[skip], num_classes, kernel_size=1) for stride, skip in skips}
+        self.score_skips = nn.ModuleDict(scores)
         self.maps = maps
-        initialize_zero(self.score_fr, *(self.score_skips[f"stride{stride}"] for stride, _ in skips))
+        initialize_zero(self.score_fr, *scores.values())
 
     def forward(self, image: Float[Tensor, "N C H W"]) -> Float[Tensor, "N K H W"]:
         """Return logits for an image of any size."""
         check_image(image, self.in_channels)
-        features = self.encoder(image)
+        features = self.encoder(functional.pad(image, [self.margin] * 4) if self.margin else image)
         stride, start = self.deepest, self.places[self.deepest]
         if isinstance(self.hidden, Hidden):
             start += self.hidden.shift * stride
@@ -122,7 +126,7 @@ class AnyFCN(nn.Module):
             skip = score(features[self.maps[finer]])
             scores = enlarge(scores, stride / finer, (start - self.places[finer]) / finer, image_size(skip)) + skip
             stride, start = finer, self.places[finer]
-        return enlarge(scores, stride, start, image_size(image))
+        return enlarge(scores, stride, start - self.margin, image_size(image))
 
 
 class Hidden(nn.Module):
@@ -157,13 +161,13 @@ class Hidden(nn.Module):
         return features
 
 
-def decapitated(encoder: str | nn.Module, in_channels: int, width: float) -> tuple[nn.Module, nn.Module]:
+def decapitated(encoder: str | Encoder, in_channels: int, width: float) -> tuple[Encoder, nn.Module]:
     """Return a trunk, and what its classifier has between the last map and the last layer.
 
     Raises:
         UsageError: There is no encoder of this name.
     """
-    if isinstance(encoder, nn.Module):
+    if not isinstance(encoder, str):
         return encoder, nn.Identity()
     row = find(encoder)
     trunk = row.encoder(in_channels=in_channels, width=width)
@@ -175,12 +179,13 @@ def decapitated(encoder: str | nn.Module, in_channels: int, width: float) -> tup
     return trunk, Hidden(head.channels, head.side, head.fc7.out_features, head.side // 2, head.dropout_first)
 
 
-def places(encoder: nn.Module) -> dict[int, float]:
+def places(encoder: Encoder) -> dict[int, float]:
     """Return, for each stride, the pixel at which element 0 of the last map of that stride lies."""
-    if not isinstance(encoder, Encoder):
+    chain = getattr(encoder, "chain", None)
+    if chain is None:
         return dict.fromkeys(encoder.strides, 0.0)
     field, starts = Field(), {}
-    for layer in encoder.chain():
+    for layer in chain():
         field = after(field, layer)
         starts[field.stride] = field.start
     return starts

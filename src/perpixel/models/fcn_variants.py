@@ -60,7 +60,7 @@ class TwoHeadedFCN(nn.Module):
         super().__init__()
         if finest not in BY_STRIDE:
             raise ValueError(f"TwoHeadedFCN: expected finest 32, 16 or 8, got {finest}. 8 is the paper's best.")
-        self.classes = (num_classes, second_classes)
+        self.num_classes = num_classes
         self.network = BY_STRIDE[finest](num_classes + second_classes, in_channels, width, padding)
 
     def forward(self, image: Float[Tensor, "N C H W"]) -> Float[Tensor, "N K H W"]:
@@ -71,7 +71,7 @@ class TwoHeadedFCN(nn.Module):
         self, image: Float[Tensor, "N C H W"]
     ) -> tuple[Float[Tensor, "N K H W"], Float[Tensor, "N G H W"]]:
         """Return the logits of both tasks."""
-        first, second = self.network(image).split(self.classes, dim=1)
+        first, second = self.network(image).tensor_split((self.num_classes,), dim=1)
         return first, second
 
 
@@ -106,13 +106,13 @@ class LateFusionFCN(nn.Module):
                 "Give colour and HHA as one image of 6 channels."
             )
         self.in_channels = in_channels
-        self.channels = (color_channels, in_channels - color_channels)
+        self.color_channels = color_channels
         self.color = FCN32s(num_classes, color_channels, width, padding)
         self.hha = FCN32s(num_classes, in_channels - color_channels, width, padding)
 
     def forward(self, image: Float[Tensor, "N C H W"]) -> Float[Tensor, "N K H W"]:
         """Return logits for an image of any size, colour in its first channels."""
         check_image(image, self.in_channels)
-        color, hha = image.split(self.channels, dim=1)
+        color, hha = image.tensor_split((self.color_channels,), dim=1)
         scores = 0.5 * self.color.scores(color) + 0.5 * self.hha.scores(hha)
         return self.color.enlarge(scores, image_size(image))

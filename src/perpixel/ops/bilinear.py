@@ -15,6 +15,7 @@ from functools import partial
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 
 def bilinear_kernel(size: int) -> Float[Tensor, "size size"]:
@@ -95,16 +96,17 @@ def enlarge(
         placement(length, pixels, stride, start, features.device).to(features.dtype)
         for length, pixels in zip(features.shape[-2:], size, strict=True)
     )
-    return rows @ (features @ columns.T)
+    # one row and column more, of weight 0: an export is tied to a product over a single element
+    return rows @ (functional.pad(features, (0, 1, 0, 1)) @ columns.T)
 
 
 def placement(
     length: int, size: int, stride: float, start: float, device: torch.device
-) -> Float[Tensor, "size length"]:
-    """Return the matrix that interpolates `length` values at `size` pixels."""
-    inputs = torch.arange(length, device=device)
+) -> Float[Tensor, "size length_and_1"]:
+    """Return the matrix that interpolates `length` values at `size` pixels; its last column is zero."""
+    inputs = torch.arange(length + 1, device=device)
     place = ((torch.arange(size, device=device) - start) / stride).clamp(min=0)
-    place = torch.minimum(place, inputs[-1:].to(place.dtype))
+    place = torch.minimum(place, inputs[-2:-1].to(place.dtype))
     return (1 - (place[:, None] - inputs).abs()).clamp(min=0)
 
 
