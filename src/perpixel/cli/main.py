@@ -13,6 +13,7 @@ import typer
 from perpixel import __version__
 from perpixel.cli.demo import demo_command
 from perpixel.cli.evaluate import evaluate_command
+from perpixel.cli.explain import explain_command
 from perpixel.cli.heatmap import heatmap_command
 from perpixel.cli.inspect import inspect_command
 from perpixel.cli.models import models as models_command
@@ -55,6 +56,7 @@ def options(
 app.command("demo")(demo_command)
 app.command("inspect")(inspect_command)
 app.command("models")(models_command)
+app.command("explain")(explain_command)
 app.command("weights")(weights_command)
 app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)

@@ -45,7 +45,7 @@ def linearised(module: nn.Module) -> Iterator[None]:
         yield
 
 
-class _Linear(TorchFunctionMode):  # type: ignore[no-untyped-call]
+class _Linear(TorchFunctionMode):
     """Stands between a network and PyTorch's functions."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from perpixel.explain.alignment import Offset, alignment
+from perpixel.explain.probe import Offset, alignment
 from perpixel.models.catalog import MODELS, build
 from perpixel.models.fcn import FCN32s
 from perpixel.ops.bilinear import bilinear_deconvolution
