@@ -12,7 +12,7 @@ FRRN A pools four times (2, 4, 8, 16), FRRN B five (32). Residual pools at 16 an
 full image. Two upsamplings: z is written by repeating values, y is enlarged bilinearly.
 
 Training keeps every map of full resolution: 1.6 GiB an image for A at 256 x 512, 6.7 GiB for B at 512 x 1024.
-`checkpoint` keeps only what passes between resolutions and computes the rest again: 0.6 and 2.4 GiB, for 40 % more time.
+`checkpoint` keeps what passes between resolutions and computes the rest twice: 0.6 and 2.4 GiB, 40 % more time.
 
 Source: Pohlen, Hermans, Mathias, Leibe, "Full-Resolution Residual Networks", CVPR 2017, arXiv:1611.08323, Sec. 3 and
     Table 1; TobyPDE/FRRN, dltools/architectures.py and layers.py.
