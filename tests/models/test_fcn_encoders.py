@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from perpixel.encoders.alexnet import CAFFENET, AlexNet
 from perpixel.encoders.classifier import build_classifier
+from perpixel.encoders.encoder import Encoder
 from perpixel.encoders.googlenet import GoogLeNet
 from perpixel.errors import UsageError
 from perpixel.models.fcn_encoders import ALEXNET_CROPS, AnyFCN, FCN32sAlexNet
@@ -146,8 +147,8 @@ def test_hidden_layers_come_along() -> None:
     assert count(resnet) == 23_508_032 + 21 * (2048 + 1024 + 512 + 3)
 
 
-class Stripes(nn.Module):
-    """An encoder of somebody else's: no `chain`."""
+class Stripes(Encoder):
+    """An encoder of somebody else's, which does not know where its maps lie: no `chain`."""
 
     channels, strides = (4, 6), (8, 16)
 
@@ -167,6 +168,7 @@ def test_an_encoder_of_ones_own_will_do_and_keeps_its_weights() -> None:
     assert network(torch.randn(1, 3, 21, 50)).shape == (1, 4, 21, 50)
     assert torch.equal(encoder.first.weight, before)
     assert network.score_fr.in_channels == 6
+    assert network.places == {8: 0.0, 16: 0.0}
 
 
 def test_unknown_encoders_and_strides_are_refused() -> None:

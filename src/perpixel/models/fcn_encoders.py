@@ -28,8 +28,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from perpixel.encoders.alexnet import CAFFENET, AlexNet
+from perpixel.encoders.build import build_encoder
 from perpixel.encoders.classifier import find
-from perpixel.encoders.encoder import Encoder
+from perpixel.encoders.encoder import Encoder, Layered
+from perpixel.encoders.external import PREFIXES
 from perpixel.encoders.heads import FullyConnected
 from perpixel.encoders.vgg import scaled
 from perpixel.models.check import check_image
@@ -80,8 +82,9 @@ class AnyFCN(nn.Module):
         in_channels: Image channels; 3 for RGB.
         width: Multiplies the width of every hidden layer; 1 is the paper's. Not that of an encoder given as a module.
         encoder: A classifier's name (`perpixel.encoders.classifier.CLASSIFIERS`); its hidden fully connected
-            layers come along. Or a module with `channels`, `strides`, and `forward(image) -> maps`, shallowest
-            first; where its maps lie is told by `chain()`, as ours do, or else taken to be from pixel 0 on.
+            layers come along. Or another library's, "timm:…" or "hf:…"; or a module with `channels`, `strides`,
+            and `forward(image) -> maps`, shallowest first. `Layered` encoders, as ours are, tell where their maps
+            lie; of others element i is taken to lie at pixel stride·i.
         finest: Stride of the finest map that is scored: 32 as FCN-32s, 16 or 8.
         margin: Zeros around the image, in pixels; the encoder's own padding comes on top. FCN-GoogLeNet has 100 in
             the catalogue: without, an image of 45 pixels leaves a single element at stride 32.
@@ -169,6 +172,8 @@ def decapitated(encoder: str | Encoder, in_channels: int, width: float) -> tuple
     """
     if not isinstance(encoder, str):
         return encoder, nn.Identity()
+    if encoder.startswith(PREFIXES):
+        return build_encoder(encoder, in_channels, width), nn.Identity()
     row = find(encoder)
     trunk = row.encoder(in_channels=in_channels, width=width)
     initialize_he(trunk)
@@ -181,11 +186,8 @@ def decapitated(encoder: str | Encoder, in_channels: int, width: float) -> tuple
 
 def places(encoder: Encoder) -> dict[int, float]:
     """Return, for each stride, the pixel at which element 0 of the last map of that stride lies."""
-    chain = getattr(encoder, "chain", None)
-    if chain is None:
-        return dict.fromkeys(encoder.strides, 0.0)
-    field, starts = Field(), {}
-    for layer in chain():
+    field, starts = Field(), dict.fromkeys(encoder.strides, 0.0)
+    for layer in encoder.chain() if isinstance(encoder, Layered) else ():
         field = after(field, layer)
         starts[field.stride] = field.start
     return starts
