@@ -175,6 +175,7 @@ def prepare_run(
     stages = _stages(wishes, dataset, device)
     spec = with_statistics(dataset, advance)
     source, remarks = choose_source(wishes.weights, stages[0])
+    remarks += _pixels_remark(stages[0], source)
     folders = phase_folders(out, [stage.model for stage in stages])
     shared = _shared_facts(data, wishes, dataset, device)
     records = [_stage_record(number, stages, folders, spec, source, shared) for number in range(len(stages))]
@@ -293,6 +294,17 @@ def _class_weights(recipe: Recipe, spec: DatasetSpec) -> tuple[float, ...] | Non
         return CAMVID_MEDIAN_FREQUENCY
     counts = class_weights(rule, spec.pixel_counts or (), spec.image_pixel_counts or ())
     return tuple(round(float(weight), 6) for weight in counts)
+
+
+def _pixels_remark(recipe: Recipe, source: str) -> tuple[str, ...]:
+    """Warn of pixels in the units of weights that are not there: fresh ones expect about unit variance."""
+    given = recipe.normalization
+    if source != "none" or recipe.initial_weights == "none" or given == "data" or max(given.std) > 1:
+        return ()
+    return (
+        "The recipe's pixels are as its pretrained weights expect them, a hundred times as large as fresh weights do; "
+        "where training diverges, use --set normalization=data.",
+    )
 
 
 def _normalization(recipe: Recipe, spec: DatasetSpec) -> Normalization:

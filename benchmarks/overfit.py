@@ -1,0 +1,141 @@
+"""Can every network learn two real images by heart? Narrow, on a CPU, in about a minute each.
+
+    python benchmarks/overfit.py CAMVID [--networks segnet fcn8s ...] [--seconds 120] [--json FILE]
+
+Two CamVid images are shrunk to 45 x 60 pixels, and labels with them; the network sees them enlarged, so that its
+finest scores are as dense as the labels, or nearly: an FCN-32s scores every 32nd pixel, and two neighbouring things
+between them it cannot tell apart at any training. Scores are of the evaluation mode, against labels of 45 x 60.
+Dropout is off, classes are balanced, and the optimiser is Adam: the question is what the network can hold and learn.
+"""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from perpixel.metrics.confusion import Confusion
+from perpixel.metrics.scores import Scores
+from perpixel.models.catalog import MODELS, build
+from perpixel.ops.resize import logits_at_scale
+from perpixel.recipes.segnet import CAMVID_CLASSES
+from perpixel.training.objective import Objective
+from perpixel.training.recipe import Recipe
+
+SIZE = (45, 60)
+GOAL = 0.9
+WIDTH = 0.25
+CHECK_EVERY = 10  # iterations
+# How much larger the network sees the images: about the stride of its finest scores; 2 where it scores every pixel.
+ENLARGED = {
+    "fcn32s": 8, "fcn16s": 6, "fcn8s": 4, "fcn8s-at-once": 4, "fcn8s-two-headed": 4, "fcn8s-any-encoder": 4,
+    "fcn32s-alexnet": 8, "fcn32s-googlenet": 8, "deconvnet": 4,
+    "deeplab-v1-largefov": 6, "deeplab-v1-msc-largefov": 6, "deeplab-v1-7x7": 6, "deeplab-v1-4x4": 6,
+    "deeplab-v2-vgg16-aspp-s": 6, "deeplab-v2-vgg16-aspp-l": 6, "deeplab-v2-resnet101": 6,
+}  # fmt: skip
+RATES = {"deconvnet": 3e-3}
+DEFAULT_RATE = 2e-3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("camvid", type=Path)
+    parser.add_argument("--networks", nargs="*", default=list(MODELS))
+    parser.add_argument("--width", type=float, default=WIDTH)
+    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    pixels, target = two_images(arguments.camvid)
+    rows = []
+    print(f"{'network':<38}{'mean IoU':>9}{'iterations':>12}{'seconds':>9}  seen at")
+    for name in arguments.networks:
+        row = overfit(name, pixels, target, arguments.width, arguments.seconds)
+        rows.append(row)
+        verdict = "" if row["mean_iou"] > GOAL else "  below 0.9"
+        print(
+            f"{name:<38}{row['mean_iou']:>9.3f}{row['iterations']:>12}{row['seconds']:>9.0f}  "
+            f"{row['seen_at'][0]} x {row['seen_at'][1]}{verdict}",
+            flush=True,
+        )
+        if arguments.json:
+            arguments.json.write_text(json.dumps(rows, indent=2) + "\n")
+    sys.exit(any(row["mean_iou"] <= GOAL for row in rows))
+
+
+def two_images(root: Path) -> tuple[Tensor, Tensor]:
+    """Return two images (2, 3, H, W), about in [-2, 2], and their labels (2, H, W), 255 where there is none."""
+    names = [path.stem for path in sorted((root / "images" / "train").iterdir())[::150][:2]]
+    height, width = SIZE
+    pixels, targets = [], []
+    for name in names:
+        with Image.open(root / "images" / "train" / f"{name}.jpg") as image:
+            pixels.append(np.asarray(image.resize((width, height), Image.Resampling.BOX), np.float32))
+        with Image.open(root / "masks" / "train" / f"{name}.png") as mask:
+            targets.append(np.asarray(mask.resize((width, height), Image.Resampling.NEAREST), np.int64))
+    image = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)
+    target = torch.from_numpy(np.stack(targets))
+    return (image - 110) / 60, target.masked_fill(target == len(CAMVID_CLASSES), 255)
+
+
+def overfit(name: str, image: Tensor, target: Tensor, width: float, seconds: float) -> dict:
+    """Train until the goal or the time is reached; return the best score and when it was."""
+    torch.manual_seed(0)
+    scale = ENLARGED.get(name, 2)
+    network = build(name, num_classes=len(CAMVID_CLASSES), width=width)
+    quieten(network)
+    recipe = Recipe(model=name, loss_normalization="weight", label_groups=(2, 1, 1, 0, 0, 1, 1, 1, 1, 1, 1))
+    objective = Objective(network, recipe, balance(target)).train()
+    seen = nn.functional.interpolate(image, scale_factor=scale, mode="bilinear")
+    labels = target.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
+    rate = RATES.get(name, DEFAULT_RATE)
+    optimizer = torch.optim.Adam(network.parameters(), lr=rate)
+    began, best, iteration = time.monotonic(), 0.0, 0
+    while best <= GOAL and (spent := (time.monotonic() - began) / seconds) < 1:
+        for group in optimizer.param_groups:
+            group["lr"] = rate * min(1.0, (iteration + 1) / 20) * (1 - 0.9 * spent)
+        optimizer.zero_grad()
+        objective(seen, labels).backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        optimizer.step()
+        iteration += 1
+        if iteration % CHECK_EVERY == 0:
+            best = max(best, mean_iou(network, image, target, scale))
+    return {
+        "network": name, "mean_iou": best, "iterations": iteration, "seconds": round(time.monotonic() - began, 1),
+        "seen_at": list(seen.shape[-2:]), "width": width,
+    }  # fmt: skip
+
+
+def balance(target: Tensor) -> Tensor:
+    """Return √(1 / share) of each class: the score counts a pole of fifty pixels as much as the road."""
+    counts = torch.bincount(target[target != 255], minlength=len(CAMVID_CLASSES)).float()
+    return (counts.sum() / counts.clamp(min=1)).sqrt()
+
+
+def quieten(network: nn.Module) -> None:
+    """Turn dropout off: it is there so that nothing is learned by heart. Let batch statistics follow at once."""
+    for module in network.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.momentum = 0.3
+
+
+@torch.no_grad()
+def mean_iou(network: nn.Module, image: Tensor, target: Tensor, scale: int) -> float:
+    """Return the score of both images together, as the network is used: in evaluation mode."""
+    network.eval()
+    confusion = Confusion(len(CAMVID_CLASSES))
+    logits = logits_at_scale(network, image, float(scale))
+    confusion.add(target.to(torch.uint8), logits.argmax(1).to(torch.uint8))
+    network.train()
+    return Scores.from_confusion(confusion).mean_iou or 0.0
+
+
+if __name__ == "__main__":
+    main()
