@@ -166,6 +166,18 @@ def test_fcn_maps_follow_the_size_algebra() -> None:
         assert 31 <= 8 * from_pool4 + 8 - size - CROPS[100].x8 <= 62
 
 
+def test_poolings_that_round_down_would_fall_short() -> None:
+    """The crops would still fit, but up to 12 pixels of FCN-32s's image, and 4 of FCN-16s's, would have no score."""
+    short = [0, 0, 0]
+    for size in range(1, 601):
+        score = (size + 198) // 32 - 6
+        results = (32 * score + 32, 16 * (2 * score + 2) + 16, 8 * (4 * score + 6) + 8)
+        crops = (CROPS[100].x32, CROPS[100].x16, CROPS[100].x8)
+        if score > 0:
+            short = [max(s, size + crop - result) for s, crop, result in zip(short, crops, results, strict=True)]
+    assert short == [12, 4, 0]
+
+
 @pytest.mark.parametrize(
     ("size", "pool3", "pool4", "fc7"),
     [(500, 88, 44, 16), (1, 25, 13, 1), (321, 65, 33, 11), (224, 53, 27, 8)],
