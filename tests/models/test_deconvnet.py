@@ -6,7 +6,6 @@ from torch import Tensor, nn
 
 from perpixel.models import deconvnet
 from perpixel.models.deconvnet import DeconvNet
-from perpixel.ops.unpool import Switches
 
 NARROW = 1 / 16
 
@@ -113,12 +112,12 @@ def test_a_network_without_shifts_of_any_kind_is_refused() -> None:
 def test_every_block_lies_over_what_it_saw(monkeypatch: pytest.MonkeyPatch) -> None:
     """With average pooling, spread out evenly again, what a block of logits depends on is centred on it."""
 
-    def average(features: Tensor) -> tuple[Tensor, Switches]:
+    def average(features: Tensor) -> tuple[Tensor, tuple[int, int]]:
         pooled = nn.functional.avg_pool2d(features, 2, ceil_mode=True)
-        return pooled, Switches(torch.empty(0), (features.shape[-2], features.shape[-1]))
+        return pooled, (features.shape[-2], features.shape[-1])
 
-    def spread(features: Tensor, switches: Switches) -> Tensor:
-        rows, columns = switches.size
+    def spread(features: Tensor, size: tuple[int, int]) -> Tensor:
+        rows, columns = size
         return nn.functional.interpolate(features, scale_factor=2.0, mode="nearest")[..., :rows, :columns]
 
     monkeypatch.setattr(deconvnet, "max_pool", average)
