@@ -94,3 +94,32 @@ def test_what_the_network_froze_itself_stays_frozen() -> None:
 def test_a_name_that_fits_no_parameter_is_refused() -> None:
     with pytest.raises(UsageError, match=r"fc8\*, which fit none"):
         freeze(small(), ("fc8*",))
+
+
+def test_caffes_momentum_keeps_the_rate_of_steps_under_way() -> None:
+    """V ← m·V + lr·(g + λ·w); w ← w − V, with a rate that falls to a tenth, by hand."""
+    net = nn.Linear(1, 1, bias=False)
+    net.weight.data.fill_(2.0)
+    optimizer = make_optimizer(net, SGD(learning_rate=0.1, momentum=0.9, weight_decay=0.5, momentum_keeps_rate=True))
+    weight, velocity = 2.0, 0.0
+    for rate in (0.1, 0.1, 0.01, 0.01, 0.005):
+        set_rate(optimizer, rate)
+        optimizer.zero_grad()
+        (net.weight * 3.0).sum().backward()
+        optimizer.step()
+        velocity = 0.9 * velocity + rate * (3.0 + 0.5 * weight)
+        weight -= velocity
+        torch.testing.assert_close(net.weight.detach(), torch.tensor([[weight]]))
+
+
+def test_caffes_momentum_goes_on_from_a_checkpoint() -> None:
+    """The rate of the last step is the optimiser's own, and is stored with it."""
+    options = SGD(learning_rate=0.1, momentum=0.9, momentum_keeps_rate=True)
+    one, other = (make_optimizer(nn.Linear(2, 2), options) for _ in range(2))
+    for rate in (0.1, 0.05):
+        set_rate(one, rate)
+    other.load_state_dict(one.state_dict())
+    for optimizer in (one, other):
+        set_rate(optimizer, 0.025)
+    assert [group["momentum"] for group in one.param_groups] == [group["momentum"] for group in other.param_groups]
+    assert other.param_groups[0]["momentum"] == 1.8

@@ -13,7 +13,10 @@ STAGE_1 = Recipe(
     windows=Windows(kind="object", context=1.2, side=250), crop_size=(224, 224), batch_size=8, accumulate=8,
     budget=Budget(iterations=20_000), augmentation=Augmentation(flip=0.5),
     normalization=Normalization(mean=(122.675, 116.669, 104.008), std=(1.0, 1.0, 1.0), order="bgr"),
-    optimizer=SGD(learning_rate=0.01, momentum=0.9, weight_decay=5e-4, bias_rate=2.0, bias_decay=0.0),
+    optimizer=SGD(
+        learning_rate=0.01, momentum=0.9, momentum_keeps_rate=True, weight_decay=5e-4, bias_rate=2.0,
+        bias_decay=0.0,
+    ),
     schedule=Step(every=9_000), loss_normalization="valid", batch_norm_statistics="training-set",
     sources={
         "*": "HyeonwooNoh/DeconvNet, training/001_stage_1/{solver,stage_1_train}.prototxt",

@@ -10,7 +10,8 @@ DEEP_CONTEXTUAL = Recipe(
     model="deep-contextual", preset="paper", initial_weights="vgg16-imagenet",
     crop_size=(480, 480), batch_size=1, budget=Budget(iterations=10_000),
     augmentation=Augmentation(scale=(0.8, 1.2), flip=0.5, vertical_flip=0.5, rotate=180.0),
-    optimizer=SGD(learning_rate=0.01, momentum=0.9, weight_decay=5e-4), schedule=Step(every=2_000),
+    optimizer=SGD(learning_rate=0.01, momentum=0.9, momentum_keeps_rate=True, weight_decay=5e-4),
+    schedule=Step(every=2_000),
     auxiliary_schedule=Step(every=10_000), loss_normalization="valid",
     sources={
         "*": "AAAI 2016: batch 1, momentum 0.9, decay 5e-4, rate 0.01, a tenth every 2,000 iterations (recalled)",

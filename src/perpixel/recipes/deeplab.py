@@ -18,12 +18,14 @@ CONTEXT = "TheLegendAli/DeepLab-Context"
 
 def _sgd(rate: float, **fast: float) -> SGD:
     rates = {f"*{name}*": factor for name, factor in fast.items()}
-    return SGD(learning_rate=rate, momentum=0.9, weight_decay=5e-4, bias_rate=2.0, bias_decay=0.0, layer_rates=rates)
+    return SGD(
+        learning_rate=rate, momentum=0.9, momentum_keeps_rate=True, weight_decay=5e-4, bias_rate=2.0, bias_decay=0.0,
+        layer_rates=rates,
+    )  # fmt: skip
 
 
 VOC = (
     "Crops that an image does not fill are filled on all sides, not at the right and bottom alone.",
-    "Momentum is PyTorch's: after a fall of the rate, Caffe still takes old steps at the old rate.",
     "expected is on PASCAL VOC 2012 val, trained on the 10,582 images with SBD, before the CRF.",
 )
 

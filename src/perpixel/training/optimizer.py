@@ -25,6 +25,8 @@ def make_optimizer(model: nn.Module, options: SGD | AdamW) -> torch.optim.Optimi
     """
     groups = parameter_groups(model, options)
     if isinstance(options, SGD):
+        if options.momentum_keeps_rate:
+            groups = [{**group, "caffe_momentum": options.momentum} for group in groups]
         return torch.optim.SGD(groups, lr=options.learning_rate, momentum=options.momentum, foreach=True)
     return torch.optim.AdamW(groups, lr=options.learning_rate, betas=options.betas, foreach=True)
 
@@ -40,9 +42,18 @@ def parameter_groups(model: nn.Module, options: Optimizer) -> list[dict[str, Any
 
 
 def set_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
-    """Set the base learning rate; each group keeps its share."""
+    """Set the base learning rate; each group keeps its share.
+
+    Caffe multiplies the rate into the momentum's buffer, V <- m V + lr g, PyTorch takes it out, v <- m v + g: they
+    are V = lr v, the same for a rate that never changes. Where it does, a momentum of m times the old rate over the
+    new one for this step makes PyTorch's the other's.
+
+    Source: Caffe, `SGDSolver::ComputeUpdateValue`.
+    """
     for group in optimizer.param_groups:
-        group["lr"] = learning_rate * group["rate"]
+        before, group["lr"] = group["lr"], learning_rate * group["rate"]
+        if "caffe_momentum" in group and group["lr"] > 0:
+            group["momentum"] = group["caffe_momentum"] * before / group["lr"]
 
 
 def freeze(model: nn.Module, trainable: str | tuple[str, ...]) -> None:

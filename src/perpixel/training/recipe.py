@@ -30,12 +30,14 @@ class SGD(Frozen):
     `bias_rate` multiplies the learning rate of biases and `bias_decay` their weight decay
     (`lr_mult: 2, decay_mult: 0` in the released prototxts of FCN, SegNet and DeepLab). `norm_decay` and
     `norm_shift_decay` are the same for batch normalisation's scale and shift. `layer_rates` multiplies the
-    rates of the layers it names, biases included: {"*fc8*": 10} is DeepLab's 10 and 20.
+    rates of the layers it names, biases included: {"*fc8*": 10} is DeepLab's 10 and 20. `momentum_keeps_rate` is
+    Caffe's momentum: after a fall of the rate, steps that are still under way keep the rate they began with.
     """
 
     name: Literal["sgd"] = "sgd"
     learning_rate: float = Field(gt=0)
     momentum: float = Field(0.9, ge=0, lt=1)
+    momentum_keeps_rate: bool = False
     weight_decay: float = Field(5e-4, ge=0)
     bias_rate: float = Field(1.0, ge=0)
     bias_decay: float = Field(1.0, ge=0)
