@@ -46,6 +46,7 @@ def _stage(recipe: "Recipe") -> dict[str, Any]:
         "model": recipe.model,
         "initial_weights": recipe.initial_weights,
         "iterations": recipe.budget.iterations,
+        "epochs": recipe.budget.epochs,
         "images_per_iteration": recipe.batch_size * recipe.accumulate,
         "crop_size": recipe.crop_size,
         "learning_rate": recipe.optimizer.learning_rate,
@@ -57,14 +58,17 @@ def show_recipes(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True)
-    headings = f"{'iterations':>10}  {'batch':>5}  {'rate':>7}  begins from"
-    console.print(f"{'recipe':<28}{'trains':<28}{headings}", style="bold")
+    names = max(len(row["name"]) for row in rows) + 2
+    models = max(len(stage["model"]) for row in rows for stage in row["stages"]) + 2
+    headings = f"{'iterations':>11}  {'batch':>5}  {'rate':>7}  begins from"
+    console.print(f"{'recipe':<{names}}{'trains':<{models}}{headings}", style="bold")
     for row in rows:
         for number, stage in enumerate(row["stages"]):
             name = row["name"] if number == 0 else ""
+            budget = f"{stage['iterations']:,}" if stage["iterations"] else f"{stage['epochs'] or 0:g} epochs"
             begins = "the stage before" if number else stage["initial_weights"]
-            numbers = f"{stage['iterations'] or '':>10}  {stage['images_per_iteration']:>5}"
-            console.print(f"{name:<28}{stage['model']:<28}{numbers}  {stage['learning_rate']:>7.1g}  {begins}")
+            numbers = f"{budget:>11}  {stage['images_per_iteration']:>5}  {stage['learning_rate']:>7.2g}"
+            console.print(f"{name:<{names}}{stage['model']:<{models}}{numbers}  {begins}")
     console.print("\nperpixel train DATA --recipe NAME runs all its stages.", style="dim")
 
 
