@@ -1,0 +1,50 @@
+"""Winograd's convolution is the convolution."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from perpixel.inference import winograd
+from perpixel.inference.winograd import WinogradConv2d
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    size=st.tuples(st.integers(1, 19), st.integers(1, 19)),
+    channels=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    padding=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    bias=st.booleans(),
+)
+def test_it_equals_the_direct_sum_for_every_size(
+    size: tuple[int, int], channels: tuple[int, int], padding: tuple[int, int], bias: bool
+) -> None:
+    """In float64, so that only a wrong matrix can make a difference."""
+    torch.manual_seed(0)
+    direct = nn.Conv2d(*channels, kernel_size=3, padding=padding, bias=bias).double()
+    features = torch.randn(2, channels[0], *size, dtype=torch.float64)
+    torch.testing.assert_close(WinogradConv2d(direct)(features), direct(features), rtol=1e-10, atol=1e-10)
+
+
+def test_float32_differs_by_rounding_alone() -> None:
+    torch.manual_seed(0)
+    direct = nn.Conv2d(64, 48, kernel_size=3, padding=1)
+    features = torch.randn(1, 64, 37, 41)
+    expected = direct(features)
+    error = (WinogradConv2d(direct)(features) - expected).abs().max() / expected.abs().max()
+    assert error < 5e-5
+
+
+def test_the_clamp_is_that_of_relu() -> None:
+    direct = nn.Conv2d(3, 4, kernel_size=3, padding=1).double()
+    features = torch.randn(1, 3, 9, 9, dtype=torch.float64)
+    torch.testing.assert_close(WinogradConv2d(direct, relu=True)(features), direct(features).relu())
+
+
+def test_bands_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = WinogradConv2d(nn.Conv2d(3, 4, kernel_size=3, padding=1).double())
+    features = torch.randn(1, 3, 33, 21, dtype=torch.float64)
+    whole = layer(features)
+    monkeypatch.setattr(winograd, "TILES", 1)
+    torch.testing.assert_close(layer(features), whole)
