@@ -91,7 +91,7 @@ def lively(encoder: nn.Module) -> None:
 
 @pytest.mark.parametrize("output_stride", [0, 4, 12, 64])
 def test_other_output_strides_are_refused(output_stride: int) -> None:
-    with pytest.raises(ValueError, match=r"Layered: expected output_stride 8, 16 or 32, got \d+"):
+    with pytest.raises(ValueError, match=r"Encoder: expected output_stride 8, 16 or 32, got \d+"):
         Pace(output_stride)
 
 

@@ -60,7 +60,7 @@ def test_auxiliary_classifiers_are_counted_too(name: str) -> None:
     assert count(on_meta(name, auxiliary=True)) == WITH_AUXILIARY[name]
 
 
-@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.parametrize("name", [name for name in CLASSIFIERS if not name.startswith(("resnet101", "resnet152"))])
 def test_a_thousand_classes_come_out_at_the_size_of_training(name: str) -> None:
     """224 pixels; 227 for Caffe's AlexNets, whose first convolution is not padded."""
     network = on_meta(name)
