@@ -1,14 +1,16 @@
 """Can every network learn two real images by heart? Narrow, on a CPU, in about a minute each.
 
-    python benchmarks/overfit.py CAMVID [--networks segnet fcn8s ...] [--seconds 120] [--json FILE]
+    python benchmarks/overfit.py CAMVID [--networks segnet fcn8s ...] [--iterations 500] [--json FILE]
 
-Two CamVid images are shrunk to 45 x 60 pixels, and labels with them; the network sees them enlarged, so that its
+Two CamVid images are shrunk to 36 x 48 pixels, and labels with them; the network sees them enlarged, so that its
 finest scores are as dense as the labels, or nearly: an FCN-32s scores every 32nd pixel, and two neighbouring things
-between them it cannot tell apart at any training. Scores are of the evaluation mode, against labels of 45 x 60.
+between them it cannot tell apart at any training. Scores are of the evaluation mode, against labels of 36 x 48.
 Dropout is off, classes are balanced, and the optimiser is Adam: the question is what the network can hold and learn.
+FCN's margin of 100 pixels, which is mostly zeros here, is left out.
 """
 
 import argparse
+import inspect
 import json
 import sys
 import time
@@ -27,19 +29,18 @@ from perpixel.recipes.segnet import CAMVID_CLASSES
 from perpixel.training.objective import Objective
 from perpixel.training.recipe import Recipe
 
-SIZE = (45, 60)
+SIZE = (36, 48)
 GOAL = 0.9
 WIDTH = 0.25
 CHECK_EVERY = 10  # iterations
 # How much larger the network sees the images: about the stride of its finest scores; 2 where it scores every pixel.
 ENLARGED = {
-    "fcn32s": 8, "fcn16s": 6, "fcn8s": 4, "fcn8s-at-once": 4, "fcn8s-two-headed": 4, "fcn8s-any-encoder": 4,
-    "fcn32s-alexnet": 8, "fcn32s-googlenet": 8, "deconvnet": 4,
-    "deeplab-v1-largefov": 6, "deeplab-v1-msc-largefov": 6, "deeplab-v1-7x7": 6, "deeplab-v1-4x4": 6,
+    "fcn32s": 8, "fcn16s": 4, "fcn8s": 3, "fcn8s-at-once": 3, "fcn8s-two-headed": 3, "fcn8s-any-encoder": 3,
+    "fcn32s-alexnet": 8, "fcn32s-googlenet": 8, "deconvnet": 5,
+    "deeplab-v1-largefov": 6, "deeplab-v1-msc-largefov": 4, "deeplab-v1-7x7": 6, "deeplab-v1-4x4": 6,
     "deeplab-v2-vgg16-aspp-s": 6, "deeplab-v2-vgg16-aspp-l": 6, "deeplab-v2-resnet101": 6,
 }  # fmt: skip
-RATES = {"deconvnet": 3e-3}
-DEFAULT_RATE = 2e-3
+RATE = 2e-3
 
 
 def main() -> None:
@@ -47,14 +48,14 @@ def main() -> None:
     parser.add_argument("camvid", type=Path)
     parser.add_argument("--networks", nargs="*", default=list(MODELS))
     parser.add_argument("--width", type=float, default=WIDTH)
-    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--iterations", type=int, default=500)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     pixels, target = two_images(arguments.camvid)
     rows = []
     print(f"{'network':<38}{'mean IoU':>9}{'iterations':>12}{'seconds':>9}  seen at")
     for name in arguments.networks:
-        row = overfit(name, pixels, target, arguments.width, arguments.seconds)
+        row = overfit(name, pixels, target, arguments.width, arguments.iterations)
         rows.append(row)
         verdict = "" if row["mean_iou"] > GOAL else "  below 0.9"
         print(
@@ -82,22 +83,22 @@ def two_images(root: Path) -> tuple[Tensor, Tensor]:
     return (image - 110) / 60, target.masked_fill(target == len(CAMVID_CLASSES), 255)
 
 
-def overfit(name: str, image: Tensor, target: Tensor, width: float, seconds: float) -> dict:
-    """Train until the goal or the time is reached; return the best score and when it was."""
+def overfit(name: str, image: Tensor, target: Tensor, width: float, iterations: int) -> dict:
+    """Train until the goal or the last iteration is reached; return the best score and when it was."""
     torch.manual_seed(0)
     scale = ENLARGED.get(name, 2)
-    network = build(name, num_classes=len(CAMVID_CLASSES), width=width)
+    margin = {"padding": 1} if name.startswith("fcn") and "padding" in options_of(name) else {}
+    network = build(name, num_classes=len(CAMVID_CLASSES), width=width, **margin)
     quieten(network)
     recipe = Recipe(model=name, loss_normalization="weight", label_groups=(2, 1, 1, 0, 0, 1, 1, 1, 1, 1, 1))
     objective = Objective(network, recipe, balance(target)).train()
     seen = nn.functional.interpolate(image, scale_factor=scale, mode="bilinear")
     labels = target.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
-    rate = RATES.get(name, DEFAULT_RATE)
-    optimizer = torch.optim.Adam(network.parameters(), lr=rate)
+    optimizer = torch.optim.Adam(network.parameters(), lr=RATE)
     began, best, iteration = time.monotonic(), 0.0, 0
-    while best <= GOAL and (spent := (time.monotonic() - began) / seconds) < 1:
+    while best <= GOAL and iteration < iterations:
         for group in optimizer.param_groups:
-            group["lr"] = rate * min(1.0, (iteration + 1) / 20) * (1 - 0.9 * spent)
+            group["lr"] = RATE * min(1.0, (iteration + 1) / 20) * (1 - 0.9 * iteration / iterations)
         optimizer.zero_grad()
         objective(seen, labels).backward()
         nn.utils.clip_grad_norm_(network.parameters(), 5.0)
@@ -109,6 +110,10 @@ def overfit(name: str, image: Tensor, target: Tensor, width: float, seconds: flo
         "network": name, "mean_iou": best, "iterations": iteration, "seconds": round(time.monotonic() - began, 1),
         "seen_at": list(seen.shape[-2:]), "width": width,
     }  # fmt: skip
+
+
+def options_of(name: str) -> set[str]:
+    return set(inspect.signature(MODELS[name].network).parameters)
 
 
 def balance(target: Tensor) -> Tensor:
