@@ -137,3 +137,10 @@ def test_sixteen_bit_networks_are_told_by_their_normalization() -> None:
     norm = Normalization(mean=(30_000.0,), std=(9_000.0,))
     segmenter = Segmenter(nn.Conv2d(1, 2, 1), ("a", "b"), distinct_colors(2), norm)
     assert segmenter.read(np.full((2, 2), 255, np.uint8)).max() == 65535
+
+
+def test_a_prepared_segmenter_gives_the_same_labels() -> None:
+    pixels = noise(21, 34)
+    expected = random_segmenter().probabilities(pixels)
+    prepared = random_segmenter().prepare((21, 34))
+    np.testing.assert_allclose(prepared.probabilities(pixels), expected, atol=1e-5)

@@ -38,7 +38,7 @@ def prepare_for_inference(network: nn.Module, image_size: tuple[int, int], in_ch
     parameter = next(prepared.parameters(), None)
     if parameter is None or parameter.device.type != "cpu" or parameter.dtype != torch.float32:
         return prepared
-    prepared = prepared.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    prepared.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     with torch.inference_mode(False), torch.no_grad():
         image = torch.zeros(1, in_channels, *image_size).contiguous(memory_format=torch.channels_last)
         shapes = input_shapes(prepared, image)

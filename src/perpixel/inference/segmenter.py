@@ -22,8 +22,9 @@ from perpixel.errors import UsageError
 from perpixel.inference.options import DEFAULT, Options
 from perpixel.inference.pixels import Source, as_pixels
 from perpixel.inference.prediction import Prediction, Probabilities
+from perpixel.inference.prepared import prepare_for_inference
 from perpixel.inference.tiles import Block, Span, blend, spans
-from perpixel.ops.resize import logits_at_scale
+from perpixel.ops.resize import logits_at_scale, scaled_size
 
 MEMORY = 4 * 10**9  # bytes that one look at a whole image may take; larger images are cut into tiles
 NETWORK_BYTES = 1500  # of activations per pixel as the network sees it: U-Net's; FCN-8s needs 360, SegNet 1150
@@ -80,6 +81,17 @@ class Segmenter:
     def channels(self) -> int:
         """C, of an image."""
         return self.normalization.channels
+
+    def prepare(self, image_size: tuple[int, int]) -> "Segmenter":
+        """Make prediction faster for images of about this size, and return self; labels change by rounding alone.
+
+        It takes the time of a few images, so it pays for many. Every size is still accepted.
+
+        Args:
+            image_size: (H, W) in pixels of the image.
+        """
+        self.network = prepare_for_inference(self.network, scaled_size(image_size, self.scale), self.channels)
+        return self
 
     def predict(self, source: Source, options: Options = DEFAULT, *, probabilities: bool = False) -> Prediction:
         """Label every pixel.
