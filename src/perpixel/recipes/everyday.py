@@ -22,10 +22,17 @@ QUICK_MINUTES = 15.0
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What a recipe needs to know of the training images: how many, and their typical (H, W)."""
+    """What a recipe needs to know of the training images.
+
+    Attributes:
+        images: How many.
+        image_size: Their typical (H, W).
+        upright: They have an up and a down, as photos have and slides under a microscope have not.
+    """
 
     images: int
     image_size: tuple[int, int]
+    upright: bool = True
 
 
 def quick(model: str, data: DataFacts, budget: Budget | None = None) -> Recipe:
@@ -36,7 +43,7 @@ def quick(model: str, data: DataFacts, budget: Budget | None = None) -> Recipe:
     return Recipe(
         model=model, preset="quick", width=0.25, image_scale=scale,
         crop_size=(_crop(height), _crop(width)), batch_size=4, budget=budget,
-        augmentation=Augmentation(scale=(0.6, 1.8), flip=0.5, color=0.2),
+        augmentation=Augmentation(scale=(0.6, 1.8), flip=0.5, color=0.2, **_turns(data)),
         optimizer=AdamW(learning_rate=2e-3, weight_decay=1e-2),
         schedule=OneCycle(warmup=0.1),
         class_weights="enet-root", clip_gradient=5.0,
@@ -59,11 +66,16 @@ def strong(model: str, data: DataFacts, budget: Budget | None = None) -> Recipe:
     return Recipe(
         model=model, preset="strong", crop_size=(crop[0], crop[1]), batch_size=8,
         budget=budget or Budget(epochs=300),
-        augmentation=Augmentation(scale=(0.5, 2.0), flip=0.5, color=0.5),
+        augmentation=Augmentation(scale=(0.5, 2.0), flip=0.5, color=0.5, **_turns(data)),
         optimizer=AdamW(learning_rate=1e-3, weight_decay=1e-2), schedule=OneCycle(warmup=0.05),
         class_weights="enet-root", clip_gradient=1.0, average_weights=0.999,
         sources={"*": "ours"},
     )  # fmt: skip
+
+
+def _turns(data: DataFacts) -> dict[str, float]:
+    """Turn images every way where none is the right one."""
+    return {} if data.upright else {"vertical_flip": 0.5, "rotate": 180.0}
 
 
 def _crop(side: int, most: int = 256) -> int:

@@ -24,6 +24,7 @@ from perpixel.recipes.segnet import CAMVID_CLASSES, CAMVID_MEDIAN_FREQUENCY
 from perpixel.recipes.stages import Stages, share_budget, with_peak_rate
 from perpixel.runs.checks import left_out, make_run_folder, require_empty, require_splits
 from perpixel.runs.initial_weights import choose_source, load_initial_weights
+from perpixel.runs.orientation import is_upright
 from perpixel.runs.phases import first_unfinished, phase_folders, phases_of, relative_source
 from perpixel.runs.run import DATASET, Record, Run, build_network, command_line, versions, write_record
 from perpixel.runs.statistics import with_statistics
@@ -274,12 +275,12 @@ def _stages(wishes: Wishes, dataset: Dataset, device: torch.device) -> Stages:
 
 
 def data_facts(dataset: Dataset) -> DataFacts:
-    """Return the number of training images and their median size, from a sample of them."""
+    """Return the number of training images, their median size and whether they are upright, from a sample."""
     pairs = dataset.pairs("train")
     sample = pairs[:: max(1, len(pairs) // SAMPLED_SIZES)]
     sizes = [image_size(pair.image) for pair in sample]
     median = tuple(int(statistics.median(size[axis] for size in sizes)) for axis in (0, 1))
-    return DataFacts(len(pairs), (median[0], median[1]))
+    return DataFacts(len(pairs), (median[0], median[1]), is_upright(dataset, sample))
 
 
 def _class_weights(recipe: Recipe, spec: DatasetSpec) -> tuple[float, ...] | None:
