@@ -128,6 +128,27 @@ def test_the_module_is_left_as_it_was() -> None:
     assert network[1].num_batches_tracked == 0
 
 
+def test_channels_may_be_shuffled_and_split() -> None:
+    class Shuffled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.convolution = nn.Conv2d(4, 4, 3, padding=1, groups=2)
+
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            first, second = image.chunk(2, dim=1)
+            return (
+                self.convolution(torch.cat((second, first), 1)).unflatten(1, (2, 2)).transpose(1, 2).flatten(1, 2) + 1
+            )
+
+    explained = explain(nn.Sequential(Shuffled(), nn.MaxPool2d(2), Shuffled()), (8, 8))
+    assert [row.receptive_field for row in explained.layers if row.type == "convolution"] == [3, 8]
+
+
+def test_maps_that_are_stacked_and_summed_are_added() -> None:
+    row = explain(meta("deep-contextual"), (64, 64)).layers[-1]
+    assert (row.type, len(row.inputs)) == ("addition", 3)
+
+
 class Asking(nn.Module):
     """A network that reads values on its way."""
 

@@ -29,6 +29,7 @@ class Block:
         kind: "encoder", "decoder" or "score".
         inputs: Blocks that it reads, the longest way first; -1 is the image.
         switches_of: Blocks whose pooling's switches it follows.
+        stride: Of what it leaves, in pixels.
         join: How it takes in more than one: "added" or "concatenated"; empty otherwise.
         depth: Boxes on the longest way from the image.
     """
@@ -40,6 +41,7 @@ class Block:
     kind: str = "encoder"
     inputs: list[int] = field(default_factory=list)
     switches_of: list[int] = field(default_factory=list)
+    stride: float = 1
     join: str = ""
     depth: int = 0
 
@@ -100,7 +102,8 @@ def _block(rows: Sequence[LayerRow], unit: list[int]) -> Block:
     join = next((rows[index].type for index in unit if rows[index].type in JOINS), "")
     words = {"addition": "added", "concatenation": "concatenated"}.get(join, "")
     output = (last[0], last[1], last[2]) if len(last) == 3 else (last[0], 1, 1)
-    return Block(unit, output, len(convolutions), max(1, side_by_side), join=words)
+    stride = rows[unit[-1]].stride or 1
+    return Block(unit, output, len(convolutions), max(1, side_by_side), stride=stride, join=words)
 
 
 def _goes_on(
@@ -122,7 +125,7 @@ def _goes_on(
 
 def _merge(before: Block, block: Block, entries: list[int]) -> None:
     before.rows += block.rows
-    before.output = block.output
+    before.output, before.stride = block.output, block.stride
     before.layers += block.layers
     before.branches = block.branches if block.layers else before.branches
     before.inputs += [entry for entry in entries if entry not in before.inputs]

@@ -147,20 +147,20 @@ def _on_levels(image: Block, boxes: Sequence[Block]) -> dict[int, Box]:
     gap, shrink = (0.8 * GAP, 0.8) if len(boxes) < 30 else (7.0, 0.5)
     tops: dict[int, float] = {}
     below = 0.0
-    for level in sorted({_level(block, tallest) for block in (image, *boxes)}):
+    for level in sorted({_level(block) for block in (image, *boxes)}):
         tops[level] = below
         below += max(scale * TALLEST / 2**level, SMALLEST) + LEVEL
     placed, left = {}, MARGIN
     for index, block in [(IMAGE, image), *enumerate(boxes)]:
         width, height, depth = _size(block, tallest)
         depth = min(scale * depth, 30.0 * shrink)
-        placed[index] = Box(left, tops[_level(block, tallest)], shrink * width, scale * height, depth)
+        placed[index] = Box(left, tops[_level(block)], shrink * width, scale * height, depth)
         left += shrink * width + depth + gap
     return placed
 
 
-def _level(block: Block, tallest: int) -> int:
-    return max(0, round(log2(tallest / max(block.output[1], 1))))
+def _level(block: Block) -> int:
+    return max(0, round(log2(block.stride)))
 
 
 def _arrows(

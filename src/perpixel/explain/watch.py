@@ -23,6 +23,7 @@ from perpixel.ops.unpool import max_pool, max_unpool
 
 IMAGE = -1
 JOINS = {"add": "addition", "sub": "addition", "maximum": "addition", "mul": "product", "cat": "concatenation"}
+STACKED = ("sum", "mean", "amax")
 PRODUCTS = {"addmm": 1, "mm": 0, "bmm": 0}  # which argument's last axis is summed over
 
 
@@ -105,9 +106,11 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if rule and args and isinstance(args[0], Tensor) and args[0].ndim == 4:
             return rule(self._fields(args[0]), out, *args)
         alike = [self._fields(operand) for operand in operands if operand.shape[-2:] == out.shape[-2:]]
-        fields = together([field for field in alike if field]) if out.ndim == 4 else None
+        fields = together([field for field in alike if field]) if out.ndim >= 3 else None
         distinct = {self.sources[id(operand)] for operand in operands if operand.ndim == 4}
         kind = JOINS.get(name, "") if len(distinct) > 1 and out.ndim == 4 else ""
+        if name in STACKED and out.ndim == 4 and args[0].ndim == 5 and len(self._sources(args[0])) > 1:
+            kind = "addition"  # maps that were stacked to be joined
         if name in PRODUCTS:
             kind = "linear"
         return Step(kind, fields)
