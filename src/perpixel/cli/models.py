@@ -97,14 +97,16 @@ def show(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True)
-    headings = f"{'classes':>7}  {'parameters':>11}  {'stride':>6}  {'sees':>6}"
-    console.print(f"{'model':<18}{'encoder':<14}{headings}", style="bold")
+    names = max(len(row["name"]) for row in rows) + 2
+    encoders = max(len(row["encoder"]) for row in rows) + 2
+    headings = f"{'classes':>7}  {'parameters':>11}  {'stride':>6}  {'sees':>7}"
+    console.print(f"{'  model':<{names + 2}}{'encoder':<{encoders}}{headings}", style="bold")
     for paper, networks in groupby(rows, key=lambda row: row["paper"]):
         console.print(paper, style="dim")
         for row in networks:
             numbers = (
                 f"{row['num_classes']:>7}  {row['parameters']:>11,}  "
-                f"{row['output_stride']:>6}  {row['receptive_field']:>3} px"
+                f"{row['output_stride']:>6}  {row['receptive_field']:>4} px"
             )
-            console.print(f"  {row['name']:<16}{row['encoder']:<14}{numbers}")
+            console.print(f"  {row['name']:<{names}}{row['encoder']:<{encoders}}{numbers}")
     console.print("\nparameters: at the paper's classes. stride, sees: the coarsest map, in pixels.", style="dim")

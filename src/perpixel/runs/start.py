@@ -37,6 +37,7 @@ from perpixel.training.recipe import Budget, Recipe, with_settings
 from perpixel.training.record import Listeners
 
 SAMPLED_SIZES = 64
+OWN_PRESETS = ("quick", "strong")
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ def prepare_run(
     network = _fresh_network(records[0])
     if source != "none":
         remarks += (load_initial_weights(network, source, records[0].normalization),)
-    remarks += left_out(dataset)
+    remarks += left_out(dataset) + _turned(stages[0])
     if leads:
         for folder, record in zip(folders, records, strict=True):
             make_run_folder(folder)
@@ -295,6 +296,16 @@ def _class_weights(recipe: Recipe, spec: DatasetSpec) -> tuple[float, ...] | Non
         return CAMVID_MEDIAN_FREQUENCY
     counts = class_weights(rule, spec.pixel_counts or (), spec.image_pixel_counts or ())
     return tuple(round(float(weight), 6) for weight in counts)
+
+
+def _turned(recipe: Recipe) -> tuple[str, ...]:
+    """Say so where our own presets found no up and down."""
+    if recipe.preset not in OWN_PRESETS or not recipe.augmentation.rotate:
+        return ()
+    return (
+        "Images look alike above and below, and are turned every way. If yours have an up: "
+        "--set augmentation.rotate=0 augmentation.vertical_flip=0.",
+    )
 
 
 def _pixels_remark(recipe: Recipe, source: str) -> tuple[str, ...]:
