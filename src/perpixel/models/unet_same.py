@@ -13,8 +13,6 @@ Differs: convolutions are padded, so that any image keeps its size (the paper lo
 Letters: N batch, C channels, K classes, H W pixels.
 """
 
-from typing import cast
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -146,7 +144,7 @@ def trunk(encoder: str | Encoder, in_channels: int, width: float) -> Encoder:
     built = build_encoder(encoder, in_channels, width)
     if isinstance(built, Encoder):
         initialize_he(built)
-    return cast(Encoder, built)
+    return built
 
 
 def unet_same(
