@@ -38,6 +38,16 @@ def test_one_image_of_any_size_trains(name: str, size: tuple[int, int]) -> None:
 
 
 @every_network
+@pytest.mark.parametrize("size", [(333, 275), (500, 375)], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_a_photo_is_labelled_whole(name: str, size: tuple[int, int]) -> None:
+    network = scored(build(name, num_classes=4, width=NARROW)).eval()
+    with torch.inference_mode():
+        logits = network(torch.randn(1, 3, *size))
+    assert logits.shape == (1, 4, *size)
+    assert logits.isfinite().all()
+
+
+@every_network
 def test_every_parameter_takes_part(name: str) -> None:
     """A layer that is built but not used, or cut off by mistake, has a gradient of exactly zero."""
     torch.manual_seed(0)
