@@ -13,8 +13,7 @@ from perpixel.models.catalog import build
 def trained(name: str) -> nn.Module:
     """Build a network whose running averages and score layers are not as they were born."""
     torch.manual_seed(0)
-    options = {"padding": 1} if name == "fcn8s" else {}
-    network = build(name, 4, width=1 / 8, **options).train()
+    network = build(name, 4, width=1 / 8).train()
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d) and not layer.weight.any():
             nn.init.normal_(layer.weight, std=0.1)

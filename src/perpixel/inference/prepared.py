@@ -1,5 +1,6 @@
 """Make a trained network fast on a CPU, and change its logits by nothing but rounding.
 
+    trunk with a wide margin -> without it                      most of it is alike for every image
     convolution, batch normalisation -> one convolution         the averages are constants by now
     channels first -> channels last                             what convolutions prefer
     3 x 3 convolution -> Winograd's, where that was faster      measured, layer by layer
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from perpixel.inference.margin import narrow_margins
 from perpixel.inference.winograd import WinogradConv2d
 
 GAIN = 0.95  # of the direct convolution's time; a tie is left alone
@@ -27,7 +29,7 @@ def prepare_for_inference(network: nn.Module, image_size: tuple[int, int], in_ch
 
     Args:
         network: image (N, C, H, W) -> logits (N, K, H, W). It stays as it is. On another device than a CPU only
-            batch normalisations are folded.
+            batch normalisations are folded and margins spared.
         image_size: (H, W) for which the copy is made fast. It accepts every size.
         in_channels: C.
 
@@ -35,6 +37,7 @@ def prepare_for_inference(network: nn.Module, image_size: tuple[int, int], in_ch
     """
     prepared = copy.deepcopy(network).eval().requires_grad_(False)
     fold_batch_norms(prepared)
+    narrow_margins(prepared)
     parameter = next(prepared.parameters(), None)
     if parameter is None or parameter.device.type != "cpu" or parameter.dtype != torch.float32:
         return prepared
