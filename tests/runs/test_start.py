@@ -64,6 +64,13 @@ def test_a_run_with_any_class_weights_opens_again(data: Path, tmp_path: Path, we
     assert (record.class_weights is None) == (weights == "none")
 
 
+@pytest.mark.parametrize(("weights", "said"), [("[1,2]", "got 2"), ("[0,0,0]", "above 0")])
+def test_class_weights_that_cannot_train_are_refused(data: Path, tmp_path: Path, weights: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        prepare_run([data], tmp_path / "run", small(settings=("width=0.125", f"class_weights={weights}")))
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_record_says_everything_needed_to_repeat_the_run(run: Path) -> None:
     record = yaml.safe_load((run / "run.yaml").read_text())
     assert {"perpixel", "torch", "seed", "recipe", "fingerprint", "command", "plan", "normalization"} <= set(record)

@@ -289,6 +289,8 @@ def _class_weights(recipe: Recipe, spec: DatasetSpec) -> tuple[float, ...] | Non
     if not isinstance(rule, str):
         if len(rule) != len(spec.classes):
             raise UsageError(f"class_weights: expected {len(spec.classes)} values, one a class, got {len(rule)}.")
+        if not any(rule):
+            raise UsageError("class_weights: expected a weight above 0, got only 0. Nothing would be learned.")
         return rule
     if rule == "none":
         return None
