@@ -85,12 +85,15 @@ def test_dropout_is_element_wise_and_halves() -> None:
     assert ((dropped == 0).float().mean((0, 2, 3)) > 0.4).all()
 
 
-@pytest.mark.parametrize(("bayesian", "plain"), PAIRS)
-def test_batch_normalisation_starts_without_a_shift(bayesian: type[SegNet], plain: type[SegNet]) -> None:
-    """shift_filler: 0 in the Bayesian nets, 0.001 in SegNet and SegNet-Basic."""
-    for network, shift in ((bayesian(3, width=0.01), 0.0), (plain(3, width=0.01), 0.001)):
-        shifts = [layer.bias for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
-        assert all((bias == shift).all() for bias in shifts)
+SHIFTS = [(SegNet, 0.001), (SegNetBasic, 0.001), (BayesianSegNet, 0.0), (BayesianSegNetBasic, 0.001)]
+
+
+@pytest.mark.parametrize(("network", "shift"), SHIFTS)
+def test_only_the_full_bayesian_net_starts_without_a_shift(network: type[SegNet], shift: float) -> None:
+    """shift_filler in Models/{segnet,segnet_basic,bayesian_segnet,bayesian_segnet_basic}_train.prototxt."""
+    norms = [layer for layer in network(3, width=0.01).modules() if isinstance(layer, nn.BatchNorm2d)]
+    assert norms
+    assert all((norm.bias == shift).all() and (norm.weight == 1).all() for norm in norms)
 
 
 def test_the_web_demos_net_has_one_convolution_more() -> None:

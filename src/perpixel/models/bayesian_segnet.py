@@ -67,7 +67,7 @@ class BayesianSegNet(SegNet):
             release's web demo (Example_Models/bayesian_segnet_camvid.prototxt).
     """
 
-    batch_norm_shift = 0.0  # the Bayesian nets' own filler
+    batch_norm_shift = 0.0  # bayesian_segnet_train.prototxt; SegNet's and both Basics' is 0.001
 
     def __init__(
         self,
@@ -101,8 +101,6 @@ class BayesianSegNetBasic(SegNetBasic):
         dropout: "central", the two deepest stages, as released and best in the paper's study; or one of the
             study's other places: "encoder", "decoder", "encoder-decoder", "center", "classifier", "none".
     """
-
-    batch_norm_shift = 0.0
 
     def __init__(self, num_classes: int, in_channels: int = 3, width: float = 1.0, dropout: str = "central") -> None:
         places = named_places("BayesianSegNetBasic", dropout, BASIC_PLACES)
