@@ -5,7 +5,7 @@ import pytest
 from perpixel.errors import UsageError
 from perpixel.models.catalog import MODELS
 from perpixel.recipes.choose import PAPERS, PRESETS, choose_recipe
-from perpixel.recipes.everyday import DataFacts, quick_scale
+from perpixel.recipes.everyday import DataFacts, quick, quick_scale
 from perpixel.recipes.segnet import CAMVID_CLASSES, CAMVID_MEDIAN_FREQUENCY
 from perpixel.training.recipe import SGD, Budget
 
@@ -53,6 +53,11 @@ def test_quick_fits_the_images_to_the_minutes() -> None:
     assert quick_scale(CAMVID, 45) == 0.5
     assert quick_scale(ISBI, 15) == 1.0
     assert scales[-1] == 1.0
+
+
+@pytest.mark.parametrize(("minutes", "side"), [(2, 128), (15, 192), (45, 256), (600, 256)])
+def test_quick_takes_smaller_crops_in_fewer_minutes(minutes: float, side: int) -> None:
+    assert quick("unet-same", ISBI, Budget(minutes=minutes)).crop_size == (side, side)
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -15,6 +15,8 @@ from perpixel.training.recipe import AdamW, Budget, OneCycle, Recipe
 # the images are made, so that a recipe follows from the data and the minutes and not from the day's load.
 QUICK_PIXELS_A_SECOND = 500_000
 QUICK_VIEWS = 50  # how often each image should be seen within the budget
+QUICK_BATCH = 4
+QUICK_UPDATES = 3000  # that the minutes should give, with crops from 128 to 256 pixels
 QUICK_SCALES = (1.0, 0.75, 0.5, 0.375, 0.25)
 QUICK_SHORTEST = 64  # the network should still see something: shorter side, in pixels
 QUICK_MINUTES = 15.0
@@ -38,11 +40,12 @@ class DataFacts:
 def quick(model: str, data: DataFacts, budget: Budget | None = None) -> Recipe:
     """Return a recipe for a CPU: the network at a quarter of its width, its images fitted to the minutes."""
     budget = budget or Budget(minutes=QUICK_MINUTES)
-    scale = quick_scale(data, budget.minutes or QUICK_MINUTES)
+    minutes = budget.minutes or QUICK_MINUTES
+    scale, most = quick_scale(data, minutes), quick_crop(minutes)
     height, width = (max(1, round(side * scale)) for side in data.image_size)
     return Recipe(
         model=model, preset="quick", width=0.25, image_scale=scale,
-        crop_size=(_crop(height), _crop(width)), batch_size=4, budget=budget,
+        crop_size=(_crop(height, most), _crop(width, most)), batch_size=QUICK_BATCH, budget=budget,
         augmentation=Augmentation(scale=(0.6, 1.8), flip=0.5, color=0.2, **_turns(data)),
         optimizer=AdamW(learning_rate=2e-3, weight_decay=1e-2),
         schedule=OneCycle(warmup=0.1),
@@ -58,6 +61,12 @@ def quick_scale(data: DataFacts, minutes: float) -> float:
     least = QUICK_SHORTEST / min(data.image_size)
     fitting = [scale for scale in QUICK_SCALES if scale <= max(wanted, least)]
     return fitting[0] if fitting else QUICK_SCALES[-1]
+
+
+def quick_crop(minutes: float) -> int:
+    """Return the greatest side of a crop, in pixels: few minutes are better spent on many small batches."""
+    pixels = 60 * minutes * QUICK_PIXELS_A_SECOND / (QUICK_BATCH * QUICK_UPDATES)
+    return min(256, max(128, int(math.sqrt(pixels))))
 
 
 def strong(model: str, data: DataFacts, budget: Budget | None = None) -> Recipe:
@@ -78,6 +87,6 @@ def _turns(data: DataFacts) -> dict[str, float]:
     return {} if data.upright else {"vertical_flip": 0.5, "rotate": 180.0}
 
 
-def _crop(side: int, most: int = 256) -> int:
+def _crop(side: int, most: int) -> int:
     """Round a side down to a multiple of 32 that the image still fills, but never below 32."""
     return max(32, min(side, most) // 32 * 32)
