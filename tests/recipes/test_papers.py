@@ -4,10 +4,13 @@ import inspect
 from fnmatch import fnmatchcase
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 
+from perpixel.data.normalization import Normalization
 from perpixel.models.catalog import MODELS, build
+from perpixel.recipes.fcn_scenes import SIFTFLOW_CLASSES
 from perpixel.recipes.papers import RECIPES
 from perpixel.training.objective import Objective
 from perpixel.training.optimizer import freeze, make_optimizer
@@ -87,6 +90,46 @@ def test_fcn_alexnet_accumulates_twenty_and_normalises() -> None:
     assert isinstance(recipe.optimizer, SGD)
     assert (recipe.optimizer.learning_rate, recipe.optimizer.momentum, recipe.accumulate) == (1e-4, 0.9, 20)
     assert (recipe.loss_normalization, recipe.budget.iterations) == ("valid", 100_000)
+
+
+def test_nyud_subtracts_the_means_of_its_layers() -> None:
+    """nyud_layers.py: colour is reversed to BGR, HHA is not, and depth is a logarithm of mean 7.844."""
+    wanted = {
+        "fcn32s-nyud-color": [116.190, 97.203, 92.318],
+        "fcn32s-nyud-hha": [132.431, 94.076, 118.477],
+        "fcn32s-nyud-color-depth": [7.844, 116.190, 97.203, 92.318],  # the net's depth is last; here all is reversed
+    }
+    for name, means in wanted.items():
+        normalization = RECIPES[name][0].normalization
+        assert isinstance(normalization, Normalization)
+        given = normalization.apply(np.zeros((1, 1, len(means)))).flatten()
+        assert given.tolist() == pytest.approx([-mean for mean in means], rel=1e-6)
+    hha = RECIPES["fcn32s-nyud-hha"][0].normalization
+    assert isinstance(hha, Normalization)
+    assert hha.apply(np.array([[[200.0, 0.0, 0.0]]])).flatten()[0] == pytest.approx(200 - 132.431, rel=1e-5)
+
+
+def test_siftflow_counts_geometry_as_its_labels_do() -> None:
+    """data/sift-flow/classes.txt: 1 sky, 2 horizontal, 3 vertical, which siftflow_layers.py lowers by one."""
+    groups = dict(zip(SIFTFLOW_CLASSES, RECIPES["fcn8s-siftflow"][-1].label_groups, strict=True))
+    assert len(groups) == 33
+    assert (groups["sky"], groups["road"], groups["building"]) == (0, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "rates"),
+    [
+        ("fcn8s-siftflow", [1e-10, 1e-12, 1e-12]),
+        ("fcn8s-pascal-context", [1e-10, 1e-12, 1e-14]),
+        ("fcn32s-nyud-color", [1e-10]),
+    ],
+)
+def test_scenes_are_learned_for_300_000_iterations_a_stage(name: str, rates: list[float]) -> None:
+    """siftflow-fcn*/, pascalcontext-fcn*/ and nyud-fcn32s-*/solver.prototxt: base_lr, max_iter, momentum 0.99."""
+    stages = RECIPES[name]
+    assert [stage.optimizer.learning_rate for stage in stages] == rates
+    assert all(isinstance(stage.optimizer, SGD) and stage.optimizer.momentum == 0.99 for stage in stages)
+    assert {stage.budget.iterations for stage in stages} == {300_000}
 
 
 def test_deconvnet_has_two_stages_of_twenty_and_forty_thousand() -> None:

@@ -36,7 +36,7 @@ class TwoHeadedFCN(nn.Module):
         in_channels: Image channels; 3 for RGB.
         width: Multiplies the width of every hidden layer; 1 is the paper's network.
         padding: As in `FCN32s`.
-        second_classes: G of the second task; SIFT Flow has 3: horizontal, vertical and sky.
+        second_classes: G of the second task; SIFT Flow has 3: sky, horizontal and vertical.
         finest: Stride of the finest map that is scored: 32, 16 or 8, as in FCN-32s to FCN-8s.
 
     Attributes:
