@@ -50,6 +50,15 @@ def test_the_last_stage_says_what_to_expect_and_each_begins_from_the_one_before(
         assert stage.initial_weights == before.model
 
 
+@pytest.mark.parametrize("key", STAGES)
+def test_what_falls_in_steps_falls_before_the_end(key: str) -> None:
+    stage = STAGES[key]
+    for schedule in (stage.schedule, stage.auxiliary_schedule):
+        if isinstance(schedule, Step):
+            assert stage.budget.iterations is not None
+            assert schedule.every < stage.budget.iterations
+
+
 @pytest.mark.parametrize("key", TRAINED)
 def test_every_stage_trains_two_iterations(key: str) -> None:
     """Loss and weights stay finite, something learns, and every pattern of names fits a parameter."""
@@ -148,6 +157,35 @@ def test_deconvnet_has_two_stages_of_twenty_and_forty_thousand() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "scale", "shift"),
+    [
+        ("segnet", 1, 0),
+        ("bayesian-segnet", 1, 0),
+        ("segnet-basic", 1, 1),
+        ("bayesian-segnet-basic", 1, 1),
+        ("deconvnet", 1, 1),
+    ],
+)
+def test_normalisations_decay_as_their_files_say(name: str, scale: float, shift: float) -> None:
+    """decay_mult 1 and 0 in the full SegNets; no param blocks, which is 1 and 1, in both Basics and DeconvNet."""
+    for stage in RECIPES[name]:
+        optimizer = stage.optimizer
+        assert isinstance(optimizer, SGD)
+        assert (optimizer.norm_decay, optimizer.norm_shift_decay) == (scale, shift)
+        assert (optimizer.bias_rate, optimizer.bias_decay) == (2, 0)
+        assert not any("decay" in line for line in stage.differs)
+
+
+def test_frrn_falls_to_a_tenth_once() -> None:
+    """Adam, batch 3, 1e-3: train_frrn_a.py after 45,000 updates; train.py of November 2016, FRRN B, after 60,000."""
+    for name, every in (("frrn-a", 45_000), ("frrn-b", 60_000)):
+        (recipe,) = RECIPES[name]
+        assert (recipe.batch_size, recipe.optimizer.learning_rate, recipe.optimizer.weight_decay) == (3, 1e-3, 0)
+        assert recipe.schedule == Step(every=every)
+        assert every < (recipe.budget.iterations or 0) <= 2 * every
+
+
 def test_deeplabs_last_layer_is_ten_times_as_fast() -> None:
     """LargeFOV: batch 30, crop 321, 1e-3, a tenth every 2,000 of 6,000; v2: batch 10, 20,000, poly."""
     (one,), (two,) = RECIPES["deeplab-v1-largefov"], RECIPES["deeplab-v2-vgg16-aspp-l"]
@@ -157,8 +195,12 @@ def test_deeplabs_last_layer_is_ten_times_as_fast() -> None:
 
 
 def test_msc_trains_its_new_heads_alone() -> None:
-    """config/DeepLab-MSc-LargeFOV/train.prototxt: rate 0 from conv1_1 to fc8."""
-    assert RECIPES["deeplab-v1-msc-largefov"][1].trainable == ("msc.*",)
+    """config/DeepLab-MSc-LargeFOV/train.prototxt: rate 0 from conv1_1 to fc8; new layers at 1, their biases at 2."""
+    recipe = RECIPES["deeplab-v1-msc-largefov"][1]
+    assert recipe.trainable == ("msc.*",)
+    network = small_network(recipe)
+    freeze(network, recipe.trainable)
+    assert {group["rate"] for group in make_optimizer(network, recipe.optimizer).param_groups} == {1.0, 2.0}
 
 
 @pytest.mark.parametrize(("name", "pixels", "scale"), [("frrn-a", 8192, 0.25), ("frrn-b", 32768, 0.5)])

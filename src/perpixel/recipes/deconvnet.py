@@ -22,12 +22,13 @@ STAGE_1 = Recipe(
         "*": "HyeonwooNoh/DeconvNet, training/001_stage_1/{solver,stage_1_train}.prototxt",
         "windows": "ICCV 2015, Sec. 4.2 and 6.1",
         "batch_norm_statistics": "training/003_make_bn_layer_testable",
+        "optimizer": "the prototxts name no rates for normalisations: scales and shifts learn and decay as weights do",
+        "normalization": "the prototxts; their own inference subtracts 122.67891434, 116.66876762 and 104.00698793",
     },
     differs=(
         "Objects are connected parts of one class, found while training; the authors cut 0.2 million crops before, "
         "rare classes more often.",
         "Where a data set has no class named background, other classes in a window are ignored instead.",
-        "Shifts of batch normalisation do not decay; theirs do.",
         "Batch statistics are of one pass over the training images; theirs of 501 batches of 28.",
     ),
 )  # fmt: skip

@@ -62,9 +62,9 @@ MSC_LARGEFOV = LARGEFOV.replace(
     sources={
         "*": f"{CONTEXT}, config/DeepLab-MSc-LargeFOV/{{train,solver}}.prototxt",
         "trainable": "train.prototxt: rate 0 for conv1_1 to fc8; ICLR 2015, Sec. 4.3",
+        "optimizer": "config/DeepLab-MSc/train.prototxt: new layers at the base rate, their biases at twice",
     },
     expected={"mean_iou": 0.6421},
-    differs=(*VOC, "All new layers learn at the base rate, which is uncertain."),
 )  # fmt: skip
 
 # ---- v2 ----------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """FRRN A and B on Cityscapes, at a quarter and at half of its size, with the bootstrapped loss.
 
-Source: TobyPDE/FRRN, train_frrn_a.py and train_frrn_b.py of March 2017, the time of the paper (dltools/losses.py);
+Source: TobyPDE/FRRN, train_frrn_a.py of March 2017 and train.py of November 2016, which trained FRRN B;
 Pohlen, Hermans, Mathias & Leibe, CVPR 2017, Sec. 4.
 """
 
@@ -17,7 +17,8 @@ FRRN_A = Recipe(
     sources={
         "*": "TobyPDE/FRRN, train_frrn_a.py, March 2017: Adam, batch 3, 1e-3, a tenth after 45,000 updates",
         "budget": "meetps/pytorch-semseg, issue 57: ten epochs at the lower rate; the release trains until stopped",
-        "loss": "train_frrn_a.py: 512·16 pixels of 256 x 512; the later train.py takes 512·64",
+        "loss": "train_frrn_a.py, March 2017: 512·16 pixels of 256 x 512; other versions of it take 512·32, and the "
+        "later train.py 512·64",
         "options": "dltools/hybrid_training.py: only what splits the network is kept",
     },
     expected={"mean_iou": 0.630},
@@ -34,9 +35,14 @@ FRRN_B = FRRN_A.replace(
     loss=Bootstrapped(pixels=512 * 64),
     sources={
         **FRRN_A.sources,
-        "*": "TobyPDE/FRRN, train_frrn_b.py, March 2017, and train.py of November 2016: a tenth after 60,000",
-        "loss": "train_frrn_b.py: 512·64 pixels of 512 x 1024",
+        "*": "TobyPDE/FRRN, train.py, November 2016: Adam, batch 3, 1e-3, a tenth after 60,000 updates",
+        "schedule": "train.py, November 2016; train_frrn_b.py falls after 45,000, as FRRN A",
+        "loss": "train.py and train_frrn_b.py: 512·64 pixels of 512 x 1024",
         "budget": "ours after the fall of the rate; the release trains until stopped",
     },
     expected={"mean_iou": 0.718},
+    differs=(
+        "No shifts by up to 40 pixels with reflection, and no gamma: add augmentation.color to vary colours.",
+        *FRRN_A.differs[2:],
+    ),
 )  # fmt: skip
