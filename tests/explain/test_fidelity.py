@@ -22,7 +22,14 @@ def test_every_card_names_its_source_and_what_differs(name: str) -> None:
 
 def test_a_card_holds_count_paper_field_score_deviations_and_layers() -> None:
     text = card("deeplab-v1-largefov", recipe=RECIPES["deeplab-v1-largefov"])
-    for fact in ("20,505,429", "20.5 M (ICLR 2015, Table 2)", "435 pixels", "mean IoU 62.", "conv5_3", "**Differs.**"):
+    for fact in (
+        "20,505,429",
+        "20.5 M (ICLR 2015, Table 2)",
+        "435 pixels",
+        "mean IoU 62.25 %",
+        "conv5_3",
+        "Differs.**",
+    ):
         assert fact in text
 
 
@@ -35,6 +42,11 @@ def test_printed_counts_are_ours_rounded() -> None:
             counted = explain_model(name, image_size=(64, 64)).parameters
             tolerance = 0.6 * 10**-decimals
             assert abs(counted / 1e6 - float(printed)) < tolerance, name
+
+
+def test_scores_are_printed_as_in_their_table() -> None:
+    assert published(RECIPES["deeplab-v2-resnet101"]) == "mean IoU 76.35 % (TPAMI 2018, Table 4: val, before the CRF)"
+    assert published(RECIPES["deep-contextual"]).startswith("Rand error on ISBI 2012 0.017334, warping error")
 
 
 def test_a_network_without_a_recipe_has_no_score() -> None:

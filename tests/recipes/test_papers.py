@@ -46,6 +46,9 @@ def test_every_stage_names_its_source_and_what_differs(key: str) -> None:
 def test_the_last_stage_says_what_to_expect_and_each_begins_from_the_one_before(name: str) -> None:
     stages = RECIPES[name]
     assert stages[-1].expected
+    assert all("expected" in stage.sources for stage in stages if stage.expected)
+    scores = [stage.expected for stage in stages if stage.expected]
+    assert all(one != other for one, other in pairwise(scores))  # a stage that was copied must not keep its scores
     for before, stage in pairwise(stages):
         assert stage.initial_weights == before.model
 

@@ -91,8 +91,11 @@ def published(recipe: Recipe | None) -> str:
     """Return the scores that a paper reports, and where."""
     if recipe is None or not recipe.expected:
         return "no score of the paper's own"
-    scores = ", ".join(f"{SCORES.get(key, key)} {100 * value:.1f}" for key, value in recipe.expected.items())
-    return f"{scores} ({recipe.sources.get('expected', recipe.sources['*'])})"
+    scores = [
+        f"{SCORES[key]} {100 * value:.4g} %" if key in SCORES else f"{key} {value:g}"
+        for key, value in recipe.expected.items()
+    ]
+    return f"{', '.join(scores)} ({recipe.sources['expected']})"
 
 
 def summary(row: Row) -> str:

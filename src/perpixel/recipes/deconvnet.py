@@ -38,6 +38,7 @@ STAGE_2 = STAGE_1.replace(
     budget=Budget(iterations=40_000), schedule=Step(every=10_000),
     sources={
         **STAGE_1.sources, "*": "HyeonwooNoh/DeconvNet, training/002_stage_2/{solver,stage_2_train}.prototxt",
+        "expected": "ICCV 2015, Table 1 (recalled)",
     },
     expected={"mean_iou": 0.696},
     differs=(

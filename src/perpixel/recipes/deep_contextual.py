@@ -20,6 +20,7 @@ DEEP_CONTEXTUAL = Recipe(
         "crop_size": "Chen et al., DCAN, CVPR 2016",
         "augmentation": "AAAI 2016 names scaling, rotation and mirrors; the ranges are ours",
         "budget": "ours; five steps of the rate",
+        "expected": "AAAI 2016, Table 1 (recalled)",
     },
     expected={"Rand error on ISBI 2012": 0.017334, "warping error on ISBI 2012": 0.000188},
     differs=(

@@ -14,6 +14,7 @@ from perpixel.training.recipe import SGD, Budget, Poly, Recipe, Step
 
 MEAN = Normalization(mean=(122.675, 116.669, 104.008), std=(1.0, 1.0, 1.0), order="bgr")
 CONTEXT = "TheLegendAli/DeepLab-Context"
+V1_SCORES = "ICLR 2015, Sec. 5: val, before the CRF"
 
 
 def _sgd(rate: float, **fast: float) -> SGD:
@@ -40,6 +41,7 @@ LARGEFOV = Recipe(
         "schedule": "ICLR 2015, Sec. 4.1, and all configurations but one, which says 1000",
         "batch_size": "the configuration; TPAMI 2018, Table 2; ICLR says 20, of the network with 4 x 4",
         "loss_normalization": "SOFTMAX_LOSS divides by the labelled places of the batch",
+        "expected": V1_SCORES,
     },
     expected={"mean_iou": 0.6225},
     differs=VOC,
@@ -47,13 +49,13 @@ LARGEFOV = Recipe(
 
 FOUR = LARGEFOV.replace(
     model="deeplab-v1-4x4", crop_size=(306, 306), batch_size=20,
-    sources={"*": f"{CONTEXT}, config/DeepLab/{{train,solver}}.prototxt; ICLR 2015, Sec. 4.1"},
+    sources={"*": f"{CONTEXT}, config/DeepLab/{{train,solver}}.prototxt; ICLR 2015, Sec. 4.1", "expected": V1_SCORES},
     expected={"mean_iou": 0.5980},
 )  # fmt: skip
 
 SEVEN = FOUR.replace(
     model="deeplab-v1-7x7", expected={"mean_iou": 0.6438},
-    sources={"*": "ICLR 2015, Sec. 4.1; no configuration was released"},
+    sources={"*": "ICLR 2015, Sec. 4.1; no configuration was released", "expected": V1_SCORES},
     differs=(*VOC, "Crop and batch are those of the network with 4 x 4, which is uncertain."),
 )  # fmt: skip
 
@@ -63,6 +65,7 @@ MSC_LARGEFOV = LARGEFOV.replace(
         "*": f"{CONTEXT}, config/DeepLab-MSc-LargeFOV/{{train,solver}}.prototxt",
         "trainable": "train.prototxt: rate 0 for conv1_1 to fc8; ICLR 2015, Sec. 4.3",
         "optimizer": "config/DeepLab-MSc/train.prototxt: new layers at the base rate, their biases at twice",
+        "expected": V1_SCORES,
     },
     expected={"mean_iou": 0.6421},
 )  # fmt: skip
@@ -74,6 +77,7 @@ ASPP_L = LARGEFOV.replace(
     sources={
         "*": "xmojiao/deeplab_v2, voc2012/config/deeplab_largeFOV/{train,solver}.prototxt",
         "schedule": "TPAMI 2018, Table 2: poly, batch 10, 20K",
+        "expected": "TPAMI 2018, Table 3: val, before the CRF",
     },
     expected={"mean_iou": 0.6896},
 )  # fmt: skip
@@ -87,6 +91,7 @@ RESNET101 = ASPP_L.replace(
     sources={
         "*": "isht7/pytorch-deeplab-resnet and kazuto1011/deeplab-pytorch, which reproduce it; TPAMI 2018, Sec. 4.1.2",
         "options": "test.prototxt: scales 1, 0.75 and 0.5, max, four equal losses; use_global_stats, rate 0 for norms",
+        "expected": "TPAMI 2018, Table 4: val, before the CRF",
         "augmentation": "TPAMI 2018, Sec. 4.1.2; DrSleep/tensorflow-deeplab-resnet draws from the whole range too",
     },
     expected={"mean_iou": 0.7635},

@@ -9,11 +9,12 @@ from perpixel.recipes.fcn import FCN8S, FCN16S, FCN32S
 from perpixel.training.recipe import Budget, Recipe
 
 LONG = Budget(iterations=300_000)
+RECALLED = "TPAMI 2017, Sec. 5 (recalled)"
 
 
 def _released(recipe: Recipe, folder: str, **changes: object) -> Recipe:
     source = f"fcn.berkeleyvision.org, {folder}/{{net.py,solver.prototxt,solve.py}}"
-    return recipe.replace(**{"budget": LONG, "sources": {"*": source}, **changes})
+    return recipe.replace(**{"budget": LONG, "sources": {"*": source, "expected": RECALLED}, **changes})
 
 
 # ---- PASCAL-Context: 59 classes and background ---------------------------------------------------------
@@ -81,7 +82,7 @@ GEOMETRY = tuple(HORIZONTAL if c in LYING else SKY if c in ABOVE else VERTICAL f
 
 SIFTFLOW_FCN32S = _released(
     FCN32S, "siftflow-fcn32s", model="fcn8s-two-headed", options={"finest": 32}, normalization=SIFTFLOW_MEAN,
-    label_groups=GEOMETRY,
+    label_groups=GEOMETRY, expected={},
     differs=(
         *SIFTFLOW,
         "A pixel's geometry follows from its class, by a table of ours; the data set has labels of its own for it. For "
@@ -97,6 +98,7 @@ SIFTFLOW_FCN8S = SIFTFLOW_FCN16S.replace(
     sources={
         "*": "fcn.berkeleyvision.org, siftflow-fcn8s/{net.py,solver.prototxt,solve.py}",
         "optimizer": "siftflow-fcn8s/solver.prototxt: 1e-12 as in 16s, not 1e-14",
+        "expected": RECALLED,
     },
     expected={"pixel_accuracy": 0.859, "mean_accuracy": 0.539, "mean_iou": 0.412},
 )  # fmt: skip

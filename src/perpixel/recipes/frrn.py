@@ -20,6 +20,7 @@ FRRN_A = Recipe(
         "loss": "train_frrn_a.py, March 2017: 512·16 pixels of 256 x 512; other versions of it take 512·32, and the "
         "later train.py 512·64",
         "options": "dltools/hybrid_training.py: only what splits the network is kept",
+        "expected": "CVPR 2017, Table 2 (recalled)",
     },
     expected={"mean_iou": 0.630},
     differs=(

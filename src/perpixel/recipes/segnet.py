@@ -34,6 +34,7 @@ SEGNET = Recipe(
         "batch_norm_statistics": "Scripts/compute_bn_statistics.py",
         "keep": "TPAMI, Sec. 3.3: highest global accuracy on the validation set",
         "class_weights": "Models/segnet_train.prototxt for CamVid's eleven classes, the rule elsewhere",
+        "expected": "arXiv:1511.00561v2, trained on CamVid alone (recalled)",
     },
     expected={"pixel_accuracy": 0.886, "mean_accuracy": 0.659, "mean_iou": 0.502},
     differs=("expected is on the CamVid test split, from ImageNet weights (arXiv v2, recalled).",),
@@ -42,7 +43,10 @@ SEGNET = Recipe(
 SEGNET_BASIC = SEGNET.replace(
     model="segnet-basic", initial_weights="none", budget=Budget(iterations=10_000),
     optimizer=SGD(learning_rate=0.1, momentum=0.9, weight_decay=5e-4, bias_rate=2.0, bias_decay=0.0),
-    sources={**SEGNET.sources, "*": "SegNet-Tutorial, Models/segnet_basic_{train,solver}.prototxt"},
+    sources={
+        **SEGNET.sources, "*": "SegNet-Tutorial, Models/segnet_basic_{train,solver}.prototxt",
+        "expected": "TPAMI, Table 1",
+    },
     expected={"pixel_accuracy": 0.827, "mean_accuracy": 0.620, "mean_iou": 0.477},
     differs=("expected is on the CamVid test split, TPAMI Table 1, median-balanced; the table used batches of 12.",),
 )  # fmt: skip
@@ -51,7 +55,10 @@ SEGNET_BASIC = SEGNET.replace(
 
 BAYESIAN_SEGNET = SEGNET.replace(
     model="bayesian-segnet", budget=Budget(iterations=60_000),
-    sources={**SEGNET.sources, "*": "SegNet-Tutorial, Models/bayesian_segnet_{train,solver}.prototxt"},
+    sources={
+        **SEGNET.sources, "*": "SegNet-Tutorial, Models/bayesian_segnet_{train,solver}.prototxt",
+        "expected": "arXiv:1511.02680 (recalled)",
+    },
     expected={"pixel_accuracy": 0.869, "mean_accuracy": 0.763, "mean_iou": 0.631},
     differs=(
         "expected is on the CamVid test split, mean of samples with dropout, from ImageNet weights (recalled).",
@@ -61,7 +68,9 @@ BAYESIAN_SEGNET = SEGNET.replace(
 
 BAYESIAN_SEGNET_BASIC = SEGNET_BASIC.replace(
     model="bayesian-segnet-basic",
-    sources={**SEGNET.sources, "*": "SegNet-Tutorial, Models/bayesian_segnet_basic_{train,solver}.prototxt"},
+    sources={
+        **BAYESIAN_SEGNET.sources, "*": "SegNet-Tutorial, Models/bayesian_segnet_basic_{train,solver}.prototxt",
+    },
     expected={"pixel_accuracy": 0.816, "mean_accuracy": 0.705, "mean_iou": 0.558}, differs=BAYESIAN_SEGNET.differs,
 )  # fmt: skip
 
@@ -71,7 +80,9 @@ BAYESIAN_SEGNET_BASIC = SEGNET_BASIC.replace(
 def _variant(model: str, pixel_accuracy: float, mean_accuracy: float, mean_iou: float) -> Recipe:
     return SEGNET_BASIC.replace(
         model=model, batch_size=12,
-        sources={**SEGNET.sources, "*": "TPAMI, Sec. 3.3; as SegNet-Tutorial, Models/segnet_basic_solver.prototxt"},
+        sources={
+            **SEGNET_BASIC.sources, "*": "TPAMI, Sec. 3.3; as SegNet-Tutorial, Models/segnet_basic_solver.prototxt",
+        },
         expected={"pixel_accuracy": pixel_accuracy, "mean_accuracy": mean_accuracy, "mean_iou": mean_iou},
         differs=(
             "expected is on the CamVid test split, TPAMI Table 1, median-balanced.",
