@@ -20,7 +20,7 @@ from perpixel.training.recipe import Budget
 CAMVID = Path(os.environ.get("PERPIXEL_DATA", Path(__file__).parents[3] / "shared" / "data")) / "camvid"
 ITERATIONS = 20
 # One of each group that trains the same networks: the others differ in the data they are meant for.
-NAMES = [name for name in RECIPES if "nyud" not in name and "pascal" not in name]
+NAMES = [name for name in RECIPES if not any(other in name for other in ("nyud", "pascal", "sun"))]
 
 
 class Losses(Listener):

@@ -180,6 +180,15 @@ def test_normalisations_decay_as_their_files_say(name: str, scale: float, shift:
         assert not any("decay" in line for line in stage.differs)
 
 
+def test_suns_weights_took_their_median_over_all_38_labels() -> None:
+    """train_segnet_sun.prototxt: of an even count the median is a mean, of the 19th and 20th frequency here."""
+    (recipe,) = RECIPES["segnet-sun"]
+    assert isinstance(recipe.class_weights, tuple)
+    assert len(recipe.class_weights) == 37
+    frequencies = sorted(1 / weight for weight in (0.351185, *recipe.class_weights))
+    assert sum(frequencies[18:20]) / 2 == pytest.approx(1, abs=1e-6)
+
+
 def test_frrn_falls_to_a_tenth_once() -> None:
     """Adam, batch 3, 1e-3: train_frrn_a.py after 45,000 updates; train.py of November 2016, FRRN B, after 60,000."""
     for name, every in (("frrn-a", 45_000), ("frrn-b", 60_000)):

@@ -20,6 +20,7 @@ RECIPES: dict[str, Stages] = {
     "fcn8s-siftflow": (fcn_scenes.SIFTFLOW_FCN32S, fcn_scenes.SIFTFLOW_FCN16S, fcn_scenes.SIFTFLOW_FCN8S),
     "segnet": (segnet.SEGNET,),
     "segnet-basic": (segnet.SEGNET_BASIC,),
+    "segnet-sun": (segnet.SEGNET_SUN,),
     "bayesian-segnet": (segnet.BAYESIAN_SEGNET,),
     "bayesian-segnet-basic": (segnet.BAYESIAN_SEGNET_BASIC,),
     **{recipe.model: (recipe,) for recipe in segnet.DECODER_STUDY},
