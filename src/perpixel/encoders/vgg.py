@@ -12,6 +12,8 @@
 The layers carry the names of the Caffe release (conv1_1 ... conv5_3), which makes weights easy to trace.
 
 Source: Simonyan & Zisserman, ICLR 2015, arXiv:1409.1556, Table 1.
+Differs: poolings round up, as Caffe's; torchvision's round down. It is the same at 224 and 320 pixels, and not at
+    FCN's 500 or DeepLab's 321. torchvision's weights are not the authors': see `weights.pixels`.
 Letters: N batch, C channels, H W pixels.
 """
 

@@ -16,7 +16,8 @@ of 224 pixels that its example was on, where fc6 has one place or several: torch
 Traps: the paper's table gives its last layer, 1 x 1, a padding of 1, with which 224 pixels would become 226;
     the release has none. At 224 pixels fc6 and fc7 are normalised over one value an image: give each step the
     release's 8 images, or what is measured there says little. An encoder that starts from VGG-16 loses the
-    scale of its activations to the fresh normalisation; so it was with the authors.
+    scale of its activations to the fresh normalisation; so it was with the authors. Their code and weights are for
+    research only.
 
 Source: Noh, Hong, Han, "Learning Deconvolution Network for Semantic Segmentation", ICCV 2015,
     arXiv:1505.04366, Table 2; the layers as released in DeconvNet, training/002_stage_2/stage_2_train.prototxt.

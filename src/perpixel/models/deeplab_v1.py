@@ -23,7 +23,8 @@ it up before the network for its exact numbers near the border.
 Traps: a dilation of 12 on 41 x 41 places means that 12 rows on each side see zeros instead of neighbours. Loss
     and class counts are over the valid places of the batch, not of each image. MSc is trained with conv1 to fc7
     frozen, with MSc-LargeFOV fc8 too: trained as a whole it is another model. LargeFOV was trained on batches of
-    30 crops of 321, while the paper's text, batches of 20 crops of 306, describes the base network.
+    30 crops of 321, while the paper's text, batches of 20 crops of 306, describes the base network. Poolings of
+    3 x 3 and pool5a are in the released files only; they have no weights, and widen what is seen.
 
 Source: Chen, Papandreou, Kokkinos, Murphy, Yuille, ICLR 2015, arXiv:1412.7062, Sec. 3 and Table 2; the layers as
     released with it, config/DeepLab*/{train,test}.prototxt.

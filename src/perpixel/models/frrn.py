@@ -22,6 +22,7 @@ Differs: any size, maps rounded up and cropped, where the release needs multiple
     The FRRN of meetps/pytorch-semseg, much copied, is another network: there each unit of a stage sees the pooled
     input again instead of the unit before, the last decoder stage has 48 channels, and the tail is a bare 1 x 1.
     Published test scores are at full resolution; the authors' own validation scores labels shrunk by 4 or 2.
+    Their files hold Lasagne's order: W, beta, gamma, mean and inverse deviation, which is not the variance.
 Letters: N batch, C channels, K classes, H W pixels, y pooling stream, z residual stream, f how much y is pooled.
 """
 

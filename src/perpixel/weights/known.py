@@ -7,7 +7,9 @@ Sizes are in MiB. A file without a secure (https) address is not fetched: its te
 Source: torchvision 0.29, models/{alexnet,vgg,googlenet,resnet}.py, for its own; BVLC/caffe, models/*/readme.md;
     ksimonyan's gists 211839e770f7b538e2d8 (VGG-16) and 3785162f95cd2d5fee77 (VGG-19); jcjohnson/pytorch-vgg;
     KaimingHe/deep-residual-networks; shelhamer/fcn.berkeleyvision.org.
-Differs: nobody has tried the addresses from here.
+Differs: nobody has tried the addresses from here. ResNets called v2 were trained by a longer recipe and classify
+    better; the papers' classifiers were like v1, and v1 may be the better start where batch normalisation is frozen,
+    which is uncertain.
 """
 
 from dataclasses import dataclass
