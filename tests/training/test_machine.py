@@ -1,5 +1,7 @@
 """The format is measured; the model is left as it was."""
 
+import time
+
 import pytest
 import torch
 
@@ -29,6 +31,14 @@ def test_measuring_leaves_weights_and_batch_statistics_alone() -> None:
     choose_plan(network, torch.ones(2, 3, 8, 8), torch.sum, "auto")
     assert same_weights(before, weights_of(network))
     assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_waiting_for_other_programs_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = TinyNet()
+    forward = network.forward
+    monkeypatch.setattr(network, "forward", lambda image: (time.sleep(0.2), forward(image))[1])
+    _, seconds = choose_plan(network, torch.ones(2, 3, 8, 8), torch.sum, "32")
+    assert all(value < 0.1 for value in seconds.values())
 
 
 def test_a_plan_survives_being_written_and_read() -> None:
