@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from perpixel.inference import prepared as module
+from perpixel.inference.packed import PackedConv2d
 from perpixel.inference.prepared import prepare_for_inference
 from perpixel.inference.winograd import WinogradConv2d
 from perpixel.models.catalog import build
@@ -22,13 +23,15 @@ def trained(name: str) -> nn.Module:
     return network.eval()
 
 
-@pytest.mark.parametrize("faster", [True, False], ids=["winograd", "direct"])
+@pytest.mark.parametrize("way", [WinogradConv2d, PackedConv2d, nn.Conv2d])
 @pytest.mark.parametrize("name", ["segnet", "unet-same", "fcn8s"])
-def test_logits_differ_by_rounding_alone_at_any_size(name: str, faster: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "is_faster", lambda *_: faster)
+def test_logits_differ_by_rounding_alone_at_any_size(
+    name: str, way: type[nn.Module], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "choose", lambda layer, *_: way if way in [*module.ways(layer)] else nn.Conv2d)
     network = trained(name)
     prepared = prepare_for_inference(network, (32, 48))
-    assert faster == any(isinstance(layer, WinogradConv2d) for layer in prepared.modules())
+    assert any(type(layer) is way for layer in prepared.modules())
     for size in ((1, 1), (21, 34)):
         image = torch.randn(1, 3, *size)
         with torch.inference_mode():
@@ -36,7 +39,7 @@ def test_logits_differ_by_rounding_alone_at_any_size(name: str, faster: bool, mo
 
 
 def test_batch_normalisations_are_folded_and_the_network_stays_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "is_faster", lambda *_: False)
+    monkeypatch.setattr(module, "choose", lambda *_: nn.Conv2d)
     network = trained("segnet")
     before = {name: value.clone() for name, value in network.state_dict().items()}
     prepared = prepare_for_inference(network, (32, 32))
@@ -47,4 +50,21 @@ def test_batch_normalisations_are_folded_and_the_network_stays_as_it_was(monkeyp
 def test_layers_are_measured_at_the_size_they_will_see() -> None:
     network = nn.Sequential(nn.Conv2d(3, 16, 3), nn.MaxPool2d(2), nn.Conv2d(16, 16, 3, padding=1), nn.Conv2d(16, 16, 1))
     with torch.no_grad():
-        assert module.input_shapes(network, torch.zeros(1, 3, 22, 42)) == {"2": (1, 16, 10, 20)}
+        shapes = module.input_shapes(network, torch.zeros(1, 3, 22, 42))
+    assert shapes == {"0": (1, 3, 22, 42), "2": (1, 16, 10, 20), "3": (1, 16, 10, 20)}
+
+
+def test_a_relu_is_taken_over_only_from_a_convolution_right_before_it() -> None:
+    block = nn.Sequential(
+        nn.Conv2d(3, 16, 3), nn.Identity(), nn.ReLU(), nn.Conv2d(16, 16, 3), nn.MaxPool2d(2), nn.ReLU()
+    )
+    assert module.following_relus(nn.Sequential(block)) == {"0.0": "0.2"}
+
+
+def test_the_fastest_way_is_taken_and_a_tie_leaves_the_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, times = nn.Conv2d(16, 16, 3), {nn.Conv2d: 1.0, PackedConv2d: 0.96, WinogradConv2d: 0.96}
+    monkeypatch.setattr(module, "ways", lambda _: [PackedConv2d, WinogradConv2d])
+    monkeypatch.setattr(module, "seconds", lambda tried, _: times[type(tried)])
+    assert module.choose(layer, (1, 16, 9, 9), relu=False) is nn.Conv2d
+    times[WinogradConv2d] = 0.5
+    assert module.choose(layer, (1, 16, 9, 9), relu=False) is WinogradConv2d

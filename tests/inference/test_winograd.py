@@ -16,13 +16,15 @@ from perpixel.inference.winograd import WinogradConv2d
     channels=st.tuples(st.integers(1, 5), st.integers(1, 5)),
     padding=st.tuples(st.integers(1, 3), st.integers(1, 3)),
     bias=st.booleans(),
+    side=st.sampled_from([3, 7]),
 )
 def test_it_equals_the_direct_sum_for_every_size(
-    size: tuple[int, int], channels: tuple[int, int], padding: tuple[int, int], bias: bool
+    size: tuple[int, int], channels: tuple[int, int], padding: tuple[int, int], bias: bool, side: int
 ) -> None:
     """In float64, so that only a wrong matrix can make a difference."""
     torch.manual_seed(0)
-    direct = nn.Conv2d(*channels, kernel_size=3, padding=padding, bias=bias).double()
+    direct = nn.Conv2d(*channels, side, padding=(side // 2 + padding[0] - 1, side // 2 + padding[1] - 1), bias=bias)
+    direct = direct.double()
     features = torch.randn(2, channels[0], *size, dtype=torch.float64)
     torch.testing.assert_close(WinogradConv2d(direct)(features), direct(features), rtol=1e-10, atol=1e-10)
 
@@ -46,5 +48,15 @@ def test_bands_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     layer = WinogradConv2d(nn.Conv2d(3, 4, kernel_size=3, padding=1).double())
     features = torch.randn(1, 3, 33, 21, dtype=torch.float64)
     whole = layer(features)
-    monkeypatch.setattr(winograd, "TILES", 1)
+    monkeypatch.setattr(winograd, "LEAST", 1)
+    monkeypatch.setattr(winograd, "BAND_BYTES", 1)
     torch.testing.assert_close(layer(features), whole)
+
+
+def test_the_matrices_are_the_papers() -> None:
+    """Lavin & Gray, Sec. 4.1 give F(2, 3) at 0, 1, −1; each of their rows may be scaled. Sec. 4.3 gives F(4, 3)."""
+    into, kernel, back = winograd.matrices(4, 3)
+    assert into[0] == [4, 0, -5, 0, 1, 0]
+    assert into[1] == [0, -4, -4, 1, 1, 0]
+    assert kernel[3] == [1 / 24, 1 / 12, 1 / 6]
+    assert back[3] == [0, 1, -1, 8, -8, 1]

@@ -3,9 +3,10 @@
     trunk with a wide margin -> without it                      most of it is alike for every image
     convolution, batch normalisation -> one convolution         the averages are constants by now
     channels first -> channels last                             what convolutions prefer
-    3 x 3 convolution -> Winograd's, where that was faster      measured, layer by layer
+    convolution, ReLU -> one operator, weights laid out before  \
+    3 x 3 convolution, ReLU -> Winograd's                       / measured, layer by layer
 
-Nothing is guessed: each convolution is timed both ways on maps of the size that it will see.
+Nothing is guessed: each convolution is timed in every way on a map of the size that it will see.
 """
 
 import copy
@@ -18,9 +19,11 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from perpixel.inference.margin import narrow_margins
+from perpixel.inference.packed import PackedConv2d, is_available
 from perpixel.inference.winograd import WinogradConv2d
 
-GAIN = 0.95  # of the direct convolution's time; a tie is left alone
+GAIN = 0.95  # of the plain layer's time; a tie is left alone
+ROUNDS = 3
 Shape = tuple[int, ...]
 
 
@@ -63,13 +66,13 @@ def fold_batch_norms(network: nn.Module) -> None:
 
 
 def input_shapes(network: nn.Module, image: Tensor) -> dict[str, Shape]:
-    """Return the shape that reaches each convolution for which there is a faster way."""
+    """Return the shape that reaches each convolution for which there may be a faster way."""
     shapes: dict[str, Shape] = {}
 
     def note(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         return lambda _, given: shapes.update({name: tuple(given[0].shape)})
 
-    layers = [(name, layer) for name, layer in network.named_modules() if is_candidate(layer)]
+    layers = [(name, layer) for name, layer in network.named_modules() if is_plain(layer)]
     hooks = [layer.register_forward_pre_hook(note(name)) for name, layer in layers]
     network(image)
     for hook in hooks:
@@ -77,41 +80,88 @@ def input_shapes(network: nn.Module, image: Tensor) -> dict[str, Shape]:
     return shapes
 
 
-def is_candidate(layer: nn.Module) -> bool:
-    """Return whether a layer is a 3 x 3 convolution of stride 1 whose channels make matrices worth multiplying."""
+def is_plain(layer: nn.Module) -> bool:
+    """Return whether a layer is a convolution of all channels, with zeros around the map."""
     return (
         isinstance(layer, nn.Conv2d)
-        and layer.kernel_size == (3, 3)
-        and layer.stride == layer.dilation == (1, 1)
         and layer.groups == 1
         and layer.padding_mode == "zeros"
         and not isinstance(layer.padding, str)
+    )
+
+
+def is_candidate(layer: nn.Conv2d) -> bool:
+    """Return whether Winograd's way is open, and its matrices are large enough to be worth multiplying."""
+    return (
+        layer.kernel_size in ((3, 3), (7, 7))
+        and layer.stride == layer.dilation == (1, 1)
         and min(layer.in_channels, layer.out_channels) >= 16
     )
 
 
 def replace_convolutions(network: nn.Module, shapes: dict[str, Shape]) -> None:
-    """Put Winograd's convolution wherever it is faster; layers alike are measured once."""
-    faster: dict[tuple[object, ...], bool] = {}
+    """Put in each convolution's place, and its ReLU's, what is fastest; layers alike are measured once."""
+    relus = following_relus(network)
+    fastest: dict[tuple[object, ...], type[nn.Module]] = {}
     for name, shape in shapes.items():
         layer = network.get_submodule(name)
         assert isinstance(layer, nn.Conv2d)
-        trial = WinogradConv2d(layer)
-        key = (shape, layer.out_channels, layer.padding)
-        if key not in faster:
-            faster[key] = is_faster(trial, layer, shape)
-        if faster[key]:
-            parent, _, leaf = name.rpartition(".")
-            setattr(network.get_submodule(parent), leaf, trial)
+        relu = name in relus
+        key = (shape, layer.weight.shape, layer.stride, layer.padding, layer.dilation, relu)
+        if key not in fastest:
+            fastest[key] = choose(layer, shape, relu)
+        if fastest[key] is not nn.Conv2d:
+            replace(network, name, fastest[key](layer, relu))
+            if relu:
+                replace(network, relus[name], nn.Identity())
 
 
-def is_faster(trial: nn.Module, layer: nn.Module, shape: Shape) -> bool:
-    """Time both in turns on noise, and compare their best."""
+def following_relus(network: nn.Module) -> dict[str, str]:
+    """Return the name of the ReLU that an `nn.Sequential` has after a convolution, by the convolution's name."""
+    relus = {}
+    for path, block in network.named_modules():
+        if isinstance(block, nn.Sequential):
+            chain = [(f"{path}.{name}" if path else name, layer) for name, layer in block.named_children()]
+            chain = [(name, layer) for name, layer in chain if not isinstance(layer, nn.Identity)]
+            for (name, layer), (next_name, follower) in pairwise(chain):
+                if isinstance(layer, nn.Conv2d) and isinstance(follower, nn.ReLU):
+                    relus[name] = next_name
+    return relus
+
+
+def replace(network: nn.Module, name: str, layer: nn.Module) -> None:
+    """Put a layer in another's place."""
+    parent, _, leaf = name.rpartition(".")
+    setattr(network.get_submodule(parent), leaf, layer)
+
+
+def choose(layer: nn.Conv2d, shape: Shape, relu: bool) -> type[nn.Module]:
+    """Return the class of the fastest way, `nn.Conv2d` for the layer as it is."""
     features = torch.randn(shape).contiguous(memory_format=torch.channels_last)
-    seconds: dict[nn.Module, float] = {trial: float("inf"), layer: float("inf")}
-    for _ in range(3):
-        for module in seconds:
-            start = time.perf_counter()
-            module(features)
-            seconds[module] = min(seconds[module], time.perf_counter() - start)
-    return seconds[trial] < GAIN * seconds[layer]
+    plain = nn.Sequential(layer, nn.ReLU(inplace=True)) if relu else layer
+    best, least = nn.Conv2d, GAIN * seconds(plain, features)
+    for way in ways(layer):
+        taken = seconds(way(layer, relu), features)
+        if taken < least:
+            best, least = way, taken
+    return best
+
+
+def ways(layer: nn.Conv2d) -> list[type[nn.Module]]:
+    """Return the other classes that could do a layer's work."""
+    return [*([PackedConv2d] if is_available() else []), *([WinogradConv2d] if is_candidate(layer) else [])]
+
+
+def seconds(layer: nn.Module, features: Tensor) -> float:
+    """Return the least time of a few calls, after one that does not count.
+
+    With a single thread it is the processor's time, which other work on the machine hardly touches.
+    """
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+    layer(features)
+    best = float("inf")
+    for _ in range(ROUNDS):
+        start = clock()
+        layer(features)
+        best = min(best, clock() - start)
+    return best

@@ -5,46 +5,32 @@
     patches (36, T, C) -> B⊗B -> (36, T, C) @ (36, C, D) -> A⊗A -> (16, T, D) -> rows and columns
 
 Everything is a matrix product, in bands of tiles that stay in the cache. The result differs from the direct sum by
-rounding alone: some 1e-5 of the largest value.
+rounding alone: some 1e-5 of the largest value. The matrices follow from the points at which polynomials are compared:
+0, ±1, ±2, ±½ as far as they are needed, and infinity.
 
 Source: Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016, arXiv:1509.09308,
-    Sec. 4.3, F(4 x 4, 3 x 3).
-Letters: N batch, C D channels in and out, H W pixels, T tiles.
+    Sec. 4.3, F(4 x 4, 3 x 3); Toom and Cook for the matrices of other sizes.
+Letters: N batch, C D channels in and out, H W pixels, T tiles, m side of a tile, r side of the kernel, n = m + r − 1.
 """
+
+from fractions import Fraction
+from math import prod
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
-TILES = 256  # a band has at least so many, if the map has: enough rows for a fast matrix product
+TILES = {3: 4, 7: 2}  # side of a tile by the kernel's: 6 x 6 and 8 x 8 patches
+BAND_BYTES = 2**21  # of the patches and the products of a band: they stay in a second-level cache
+LEAST = 64  # tiles of a band: enough rows for a fast matrix product
+STEP = 256  # output channels whose weights are transformed at a time
+POINTS = tuple(map(Fraction, ("0", "1", "-1", "2", "-2", "1/2", "-1/2")))
 
-INPUT = (
-    (4.0, 0.0, -5.0, 0.0, 1.0, 0.0),
-    (0.0, -4.0, -4.0, 1.0, 1.0, 0.0),
-    (0.0, 4.0, -4.0, -1.0, 1.0, 0.0),
-    (0.0, -2.0, -1.0, 2.0, 1.0, 0.0),
-    (0.0, 2.0, -1.0, -2.0, 1.0, 0.0),
-    (0.0, 4.0, 0.0, -5.0, 0.0, 1.0),
-)
-KERNEL = (
-    (1 / 4, 0.0, 0.0),
-    (-1 / 6, -1 / 6, -1 / 6),
-    (-1 / 6, 1 / 6, -1 / 6),
-    (1 / 24, 1 / 12, 1 / 6),
-    (1 / 24, -1 / 12, 1 / 6),
-    (0.0, 0.0, 1.0),
-)
-OUTPUT = (
-    (1.0, 1.0, 1.0, 1.0, 1.0, 0.0),
-    (0.0, 1.0, -1.0, 2.0, -2.0, 0.0),
-    (0.0, 1.0, 1.0, 4.0, 4.0, 0.0),
-    (0.0, 1.0, -1.0, 8.0, -8.0, 1.0),
-)
+Polynomial = list[Fraction]  # coefficients, constant term first
 
 
 class WinogradConv2d(nn.Module):
-    """A 3 x 3 convolution of stride 1, for inference.
+    """A convolution of stride 1 by a 3 x 3 or 7 x 7 kernel, for inference.
 
     Args:
         convolution: Whose weights are transformed, once, in float64.
@@ -57,45 +43,105 @@ class WinogradConv2d(nn.Module):
 
     def __init__(self, convolution: nn.Conv2d, relu: bool = False) -> None:
         super().__init__()
+        self.side, self.tile = convolution.kernel_size[0], TILES[convolution.kernel_size[0]]
         self.padding, self.relu = (int(convolution.padding[0]), int(convolution.padding[1])), relu
         self.out_channels = convolution.out_channels
         weight = convolution.weight.detach()
-        both = torch.einsum("ia,jb,dcab->ijcd", *[weight.new_tensor(KERNEL).double()] * 2, weight.double())
-        self.register_buffer("kernel", both.flatten(0, 1).to(weight.dtype).contiguous())
-        for name, matrix in (("into", INPUT), ("back", OUTPUT)):
-            self.register_buffer(name, torch.kron(*[weight.new_tensor(matrix)] * 2))
-        bias = convolution.bias
-        self.bias = None if bias is None else nn.Parameter(bias.detach(), requires_grad=False)
+        into, kernel, back = (
+            torch.tensor(matrix, dtype=torch.float64, device=weight.device) for matrix in matrices(self.tile, self.side)
+        )
+        self.register_buffer("kernel", transform(weight, kernel))
+        self.register_buffer("into", torch.kron(into, into).to(weight.dtype))
+        self.register_buffer("back", torch.kron(back, back).to(weight.dtype))
+        bias = weight.new_zeros(self.out_channels) if convolution.bias is None else convolution.bias.detach()
+        self.bias = nn.Parameter(bias, requires_grad=False)
 
     def forward(self, features: Float[Tensor, "N C H W"]) -> Float[Tensor, "N D h w"]:
         """Convolve; the result has its channels last."""
-        batch, _, height, width = features.shape
-        height, width = height + 2 * self.padding[0] - 2, width + 2 * self.padding[1] - 2
-        rows, columns = -(-height // 4), -(-width // 4)
-        padded = self._pad(features, 4 * rows + 2, 4 * columns + 2)
-        result = features.new_empty(batch, 4 * rows, 4 * columns, self.out_channels)
-        step = -(-TILES // columns)
-        for image in range(batch):
+        height, width = (
+            length + 2 * padding - self.side + 1
+            for length, padding in zip(features.shape[-2:], self.padding, strict=True)
+        )
+        rows, columns = -(-height // self.tile), -(-width // self.tile)
+        result = features.new_empty(len(features), self.tile * rows, self.tile * columns, self.out_channels)
+        step = self._rows_of_tiles(rows, columns)
+        extra = self.side - 1
+        band = features.new_zeros(self.tile * step + extra, self.tile * columns + extra, features.shape[1])
+        for image, convolved in zip(features.permute(0, 2, 3, 1), result, strict=True):
             for row in range(0, rows, step):
-                stop = min(row + step, rows)
-                self._band(padded[image, 4 * row : 4 * stop + 2], result[image, 4 * row : 4 * stop])
+                first, last = self.tile * row, self.tile * min(row + step, rows)
+                part = band[: last + extra - first]
+                self._read(image, first - self.padding[0], part)
+                self._convolve(part, convolved[first:last])
         return result[:, :height, :width].permute(0, 3, 1, 2)
 
-    def _pad(self, features: Tensor, height: int, width: int) -> Float[Tensor, "N _ _ C"]:
-        top, left = self.padding
-        bottom, right = height - features.shape[-2] - top, width - features.shape[-1] - left
-        return functional.pad(features.permute(0, 2, 3, 1), (0, 0, left, right, top, bottom))
+    def _rows_of_tiles(self, rows: int, columns: int) -> int:
+        """Return how many rows of tiles make a band; all bands are about as high."""
+        products, inputs, outputs = self.kernel.shape
+        tiles = max(LEAST, BAND_BYTES // (self.kernel.element_size() * products * (inputs + max(inputs, outputs))))
+        bands = -(-rows // max(1, -(-tiles // columns)))
+        return -(-rows // bands)
 
-    def _band(self, padded: Float[Tensor, "_ _ C"], result: Float[Tensor, "_ _ D"]) -> None:
+    def _read(self, image: Float[Tensor, "H W C"], start: int, band: Float[Tensor, "_ _ C"]) -> None:
+        """Copy rows of an image from `start` on into the middle of a band, and zeros where there are none."""
+        seen = image[max(start, 0) : max(start + len(band), 0)]
+        above = max(-start, 0)
+        band[:above] = 0
+        band[above + len(seen) :] = 0
+        band[above : above + len(seen), self.padding[1] : self.padding[1] + image.shape[1]] = seen
+
+    def _convolve(self, band: Float[Tensor, "_ _ C"], result: Float[Tensor, "_ _ D"]) -> None:
         """Convolve some rows of tiles."""
-        rows, columns, channels = result.shape[0] // 4, result.shape[1] // 4, padded.shape[-1]
-        patches = padded.unfold(0, 6, 4).unfold(1, 6, 4).permute(3, 4, 0, 1, 2).reshape(36, -1)
-        products = torch.bmm((self.into @ patches).view(36, rows * columns, channels), self.kernel)
-        tiles = (self.back @ products.view(36, -1)).view(4, 4, rows, columns, -1).permute(2, 0, 3, 1, 4)
-        result = result.view(rows, 4, columns, 4, -1)
-        if self.bias is None:
-            result.copy_(tiles)
-        else:
-            torch.add(tiles, self.bias, out=result)
+        tile, patch = self.tile, self.tile + self.side - 1
+        rows, columns = result.shape[0] // tile, result.shape[1] // tile
+        patches = band.unfold(0, patch, tile).unfold(1, patch, tile).permute(3, 4, 0, 1, 2).reshape(patch**2, -1)
+        transformed = (self.into @ patches).view(patch**2, rows * columns, band.shape[-1])
+        products = torch.bmm(transformed, self.kernel).view(patch**2, -1)
+        tiles = (self.back @ products).view(tile, tile, rows, columns, -1).permute(2, 0, 3, 1, 4)
+        torch.add(tiles, self.bias, out=result.view(rows, tile, columns, tile, -1))
         if self.relu:
             result.clamp_(min=0)
+
+
+def transform(weight: Float[Tensor, "D C r r"], matrix: Float[Tensor, "n r"]) -> Float[Tensor, "n*n C D"]:
+    """Return what the transformed patches are multiplied by; some output channels at a time, to save memory."""
+    both = torch.kron(matrix, matrix)
+    transformed = weight.new_empty(len(both), *weight.shape[1::-1])
+    for part, into in zip(weight.split(STEP), transformed.split(STEP, dim=2), strict=True):
+        into.copy_((both @ part.double().permute(2, 3, 1, 0).flatten(0, 1).flatten(1)).view(into.shape))
+    return transformed
+
+
+def matrices(tile: int, side: int) -> tuple[list[list[float]], list[list[float]], list[list[float]]]:
+    """Return what turns n values of a patch, r of a kernel, and then n products into m results, along one axis.
+
+    Args:
+        tile: m.
+        side: r.
+
+    Returns: n x n, n x r and m x n numbers.
+    """
+    points = POINTS[: tile + side - 2]
+    others = [[other for other in points if other != point] for point in points]
+    into = [[*monic(rest), Fraction(0)] for rest in others] + [monic(points)]
+    scales = [
+        prod((point - other for other in rest), start=Fraction(1)) for point, rest in zip(points, others, strict=True)
+    ]
+    kernel = [[point**k / scale for k in range(side)] for point, scale in zip(points, scales, strict=True)]
+    kernel.append([Fraction(k == side - 1) for k in range(side)])
+    back = [[*(point**i for point in points), Fraction(i == tile - 1)] for i in range(tile)]
+    return floats(into), floats(kernel), floats(back)
+
+
+def monic(roots: tuple[Fraction, ...] | list[Fraction]) -> Polynomial:
+    """Return the product of x − root."""
+    polynomial = [Fraction(1)]
+    for root in roots:
+        shifted, scaled = [Fraction(0), *polynomial], [*(root * value for value in polynomial), Fraction(0)]
+        polynomial = [a - b for a, b in zip(shifted, scaled, strict=True)]
+    return polynomial
+
+
+def floats(matrix: list[list[Fraction]]) -> list[list[float]]:
+    """Return the nearest doubles."""
+    return [[float(value) for value in row] for row in matrix]
