@@ -46,6 +46,7 @@ def test_printed_counts_are_ours_rounded() -> None:
 
 def test_scores_are_printed_as_in_their_table() -> None:
     assert published(RECIPES["deeplab-v2-resnet101"]) == "mean IoU 76.35 % (TPAMI 2018, Table 4: val, before the CRF)"
+    assert "pixel accuracy 91.0 %, mean accuracy 78.1 %" in published(RECIPES["fcn16s"])
     assert published(RECIPES["deep-contextual"]).startswith("Rand error on ISBI 2012 0.017334, warping error")
 
 

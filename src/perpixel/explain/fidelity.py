@@ -92,10 +92,15 @@ def published(recipe: Recipe | None) -> str:
     if recipe is None or not recipe.expected:
         return "no score of the paper's own"
     scores = [
-        f"{SCORES[key]} {100 * value:.4g} %" if key in SCORES else f"{key} {value:g}"
+        f"{SCORES[key]} {percent(value)} %" if key in SCORES else f"{key} {value:g}"
         for key, value in recipe.expected.items()
     ]
     return f"{', '.join(scores)} ({recipe.sources['expected']})"
+
+
+def percent(share: float) -> str:
+    """Return a share in percent, with the one or two decimals that papers print."""
+    return f"{100 * share:.2f}".removesuffix("0")
 
 
 def summary(row: Row) -> str:
