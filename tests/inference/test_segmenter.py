@@ -144,3 +144,18 @@ def test_a_prepared_segmenter_gives_the_same_labels() -> None:
     expected = random_segmenter().probabilities(pixels)
     prepared = random_segmenter().prepare((21, 34))
     np.testing.assert_allclose(prepared.probabilities(pixels), expected, atol=1e-5)
+
+
+def test_many_images_are_prepared_for_at_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+
+    def note(network: nn.Module, image_size: tuple[int, int], in_channels: int) -> nn.Module:
+        sizes.append((image_size, in_channels))
+        return network
+
+    monkeypatch.setattr("perpixel.inference.segmenter.prepare_for_inference", note)
+    few, many = random_segmenter().expect(7), random_segmenter().expect(8)
+    for height in (20, 30):
+        few.ids(noise(height, 34))
+        many.ids(noise(height, 34))
+    assert sizes == [((20, 34), 3)]

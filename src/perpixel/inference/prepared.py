@@ -38,17 +38,16 @@ def prepare_for_inference(network: nn.Module, image_size: tuple[int, int], in_ch
 
     Returns: The copy, in evaluation mode. Takes the time of a few images.
     """
-    prepared = copy.deepcopy(network).eval().requires_grad_(False)
-    fold_batch_norms(prepared)
-    narrow_margins(prepared)
-    parameter = next(prepared.parameters(), None)
-    if parameter is None or parameter.device.type != "cpu" or parameter.dtype != torch.float32:
-        return prepared
-    prepared.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     with torch.inference_mode(False), torch.no_grad():
+        prepared = copy.deepcopy(network).eval().requires_grad_(False)
+        fold_batch_norms(prepared)
+        narrow_margins(prepared)
+        parameter = next(prepared.parameters(), None)
+        if parameter is None or parameter.device.type != "cpu" or parameter.dtype != torch.float32:
+            return prepared
+        prepared.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         image = torch.zeros(1, in_channels, *image_size).contiguous(memory_format=torch.channels_last)
-        shapes = input_shapes(prepared, image)
-        replace_convolutions(prepared, shapes)
+        replace_convolutions(prepared, input_shapes(prepared, image))
     return prepared
 
 

@@ -31,6 +31,7 @@ NETWORK_BYTES = 1500  # of activations per pixel as the network sees it: U-Net's
 CLASS_BYTES = 12  # per class and pixel of the image: logits, their interpolation, probabilities
 KEPT_BYTES = 64 * 10**6  # of probabilities that are kept without being asked for
 OVERLAP = 128  # of automatic tiles, in pixels as the network sees them
+MANY = 8  # images that repay the time of preparing for them
 STRIDE = 32  # the coarsest of our networks; tiles begin at its multiples
 
 
@@ -71,6 +72,7 @@ class Segmenter:
         self.classes, self.palette = tuple(classes), tuple(palette)
         self.normalization, self.scale, self.coding = normalization, scale, coding
         self.bits = bits or (16 if max(map(abs, normalization.mean)) > 255 else 8)
+        self._prepares = False
 
     @property
     def num_classes(self) -> int:
@@ -90,7 +92,19 @@ class Segmenter:
         Args:
             image_size: (H, W) in pixels of the image.
         """
+        self._prepares = False
         self.network = prepare_for_inference(self.network, scaled_size(image_size, self.scale), self.channels)
+        return self
+
+    def expect(self, images: int) -> "Segmenter":
+        """Say how many images will come, and return self; if it pays, the first one begins with `prepare`.
+
+        `perpixel predict` and `evaluate` do it.
+
+        Args:
+            images: 8 or more make a CPU prepare.
+        """
+        self._prepares = images >= MANY and self.device.type == "cpu"
         return self
 
     def predict(self, source: Source, options: Options = DEFAULT, *, probabilities: bool = False) -> Prediction:
@@ -171,6 +185,8 @@ class Segmenter:
     @torch.inference_mode()
     def _look(self, pixels: NDArray[Any], options: Options) -> Float[Tensor, "K h w"]:
         """Return the probabilities of one tile, fused over scales and mirror images."""
+        if self._prepares:
+            self.prepare((pixels.shape[0], pixels.shape[1]))
         image = torch.from_numpy(self.normalization.apply(pixels)).to(self.device)
         fused, count = None, 0
         for scale in options.scales:

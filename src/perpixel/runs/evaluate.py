@@ -131,6 +131,7 @@ def evaluate(
     pairs = dataset.pairs(split)
     if not pairs:
         raise DataError(f"evaluate: expected pairs in {split}, found none. Look with `perpixel inspect`.")
+    segmenter.expect(len(pairs))
     confusion, failed = Confusion(segmenter.num_classes), []
     ranked: list[tuple[ImageScore, Pair]] = []
     for index, pair in enumerate(pairs):

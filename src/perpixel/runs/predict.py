@@ -106,6 +106,7 @@ def predict_inputs(
     record.sources = _earlier_sources(out, record.made_by, wanted.overwrite)
     _make_folder(out)
     originals = {item.source.resolve() for item in inputs}
+    segmenter.expect(len(inputs))
     written = 0.0
     try:
         for index, item in enumerate(inputs):
