@@ -1,5 +1,8 @@
 """Winograd's convolution is the convolution."""
 
+import copy
+from fractions import Fraction
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -53,10 +56,20 @@ def test_bands_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.testing.assert_close(layer(features), whole)
 
 
-def test_the_matrices_are_the_papers() -> None:
-    """Lavin & Gray, Sec. 4.1 give F(2, 3) at 0, 1, −1; each of their rows may be scaled. Sec. 4.3 gives F(4, 3)."""
-    into, kernel, back = winograd.matrices(4, 3)
+def test_at_the_papers_points_the_matrices_are_the_papers() -> None:
+    """F(4 x 4, 3 x 3): Lavin & Gray, Sec. 4.3; some of their rows have the other sign in two matrices at once."""
+    into, kernel, back = winograd.matrices(3, tuple(map(Fraction, (0, 1, -1, 2, -2))))
     assert into[0] == [4, 0, -5, 0, 1, 0]
     assert into[1] == [0, -4, -4, 1, 1, 0]
     assert kernel[3] == [1 / 24, 1 / 12, 1 / 6]
     assert back[3] == [0, 1, -1, 8, -8, 1]
+
+
+def test_our_points_err_less_than_the_papers(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    direct = nn.Conv2d(64, 64, kernel_size=3, padding=1)
+    features = torch.relu(torch.randn(1, 64, 32, 32))
+    exact = copy.deepcopy(direct).double()(features.double())
+    ours = (WinogradConv2d(direct)(features) - exact).norm()
+    monkeypatch.setitem(winograd.POINTS, 3, tuple(map(Fraction, (0, 1, -1, 2, -2))))
+    assert 1.5 * ours < (WinogradConv2d(direct)(features) - exact).norm()

@@ -5,11 +5,12 @@
     patches (36, T, C) -> B⊗B -> (36, T, C) @ (36, C, D) -> A⊗A -> (16, T, D) -> rows and columns
 
 Everything is a matrix product, in bands of tiles that stay in the cache. The result differs from the direct sum by
-rounding alone: some 1e-5 of the largest value. The matrices follow from the points at which polynomials are compared:
-0, ±1, ±2, ±½ as far as they are needed, and infinity.
+rounding alone. The matrices follow from the points at which polynomials are compared, infinity being one of them.
 
 Source: Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016, arXiv:1509.09308,
     Sec. 4.3, F(4 x 4, 3 x 3); Toom and Cook for the matrices of other sizes.
+Differs: the points 0, ±3/4, ±3/2 in place of 0, ±1, ±2. The largest coefficients are smaller, and so is the error: half
+    of what the paper's gave in one trial with 64 channels, 7e-7 against 14e-7 (root of mean squares, relative).
 Letters: N batch, C D channels in and out, H W pixels, T tiles, m side of a tile, r side of the kernel, n = m + r − 1.
 """
 
@@ -20,11 +21,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-TILES = {3: 4, 7: 2}  # side of a tile by the kernel's: 6 x 6 and 8 x 8 patches
 BAND_BYTES = 2**21  # of the patches and the products of a band: they stay in a second-level cache
 LEAST = 64  # tiles of a band: enough rows for a fast matrix product
 STEP = 256  # output channels whose weights are transformed at a time
-POINTS = tuple(map(Fraction, ("0", "1", "-1", "2", "-2", "1/2", "-1/2")))
+POINTS = {  # by the side of the kernel: the more there are, the larger the tile
+    3: tuple(map(Fraction, ("0", "3/4", "-3/4", "3/2", "-3/2"))),
+    7: tuple(map(Fraction, ("0", "1", "-1", "2", "-2", "1/2", "-1/2"))),
+}
 
 Polynomial = list[Fraction]  # coefficients, constant term first
 
@@ -43,12 +46,13 @@ class WinogradConv2d(nn.Module):
 
     def __init__(self, convolution: nn.Conv2d, relu: bool = False) -> None:
         super().__init__()
-        self.side, self.tile = convolution.kernel_size[0], TILES[convolution.kernel_size[0]]
+        self.side, points = convolution.kernel_size[0], POINTS[convolution.kernel_size[0]]
+        self.tile = len(points) + 2 - self.side
         self.padding, self.relu = (int(convolution.padding[0]), int(convolution.padding[1])), relu
         self.out_channels = convolution.out_channels
         weight = convolution.weight.detach()
         into, kernel, back = (
-            torch.tensor(matrix, dtype=torch.float64, device=weight.device) for matrix in matrices(self.tile, self.side)
+            torch.tensor(matrix, dtype=torch.float64, device=weight.device) for matrix in matrices(self.side, points)
         )
         self.register_buffer("kernel", transform(weight, kernel))
         self.register_buffer("into", torch.kron(into, into).to(weight.dtype))
@@ -112,16 +116,16 @@ def transform(weight: Float[Tensor, "D C r r"], matrix: Float[Tensor, "n r"]) ->
     return transformed
 
 
-def matrices(tile: int, side: int) -> tuple[list[list[float]], list[list[float]], list[list[float]]]:
+def matrices(side: int, points: tuple[Fraction, ...]) -> tuple[list[list[float]], list[list[float]], list[list[float]]]:
     """Return what turns n values of a patch, r of a kernel, and then n products into m results, along one axis.
 
     Args:
-        tile: m.
         side: r.
+        points: n − 1 of them, all different.
 
     Returns: n x n, n x r and m x n numbers.
     """
-    points = POINTS[: tile + side - 2]
+    tile = len(points) + 2 - side
     others = [[other for other in points if other != point] for point in points]
     into = [[*monic(rest), Fraction(0)] for rest in others] + [monic(points)]
     scales = [
