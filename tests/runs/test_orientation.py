@@ -49,8 +49,8 @@ def test_a_single_row_has_no_halves() -> None:
     assert upright([(np.zeros((1, 9, 1), np.uint8), np.zeros((1, 9), np.uint8))] * 9)
 
 
-@pytest.mark.parametrize(("stands", "angle"), [(True, 0.0), (False, 180.0)])
-def test_only_images_without_an_up_are_turned(stands: bool, angle: float) -> None:
+@pytest.mark.parametrize(("stands", "scale"), [(True, (0.6, 1.8)), (False, (1.0, 1.0))])
+def test_only_images_without_an_up_are_mirrored_both_ways(stands: bool, scale: tuple[float, float]) -> None:
     augmentation = quick("unet-same", DataFacts(16, (512, 512), stands)).augmentation
-    assert augmentation.rotate == angle
+    assert augmentation.scale == scale
     assert augmentation.vertical_flip == (0.0 if stands else 0.5)

@@ -46,7 +46,7 @@ def quick(model: str, data: DataFacts, budget: Budget | None = None) -> Recipe:
     return Recipe(
         model=model, preset="quick", width=0.25, image_scale=scale,
         crop_size=(_crop(height, most), _crop(width, most)), batch_size=QUICK_BATCH, budget=budget,
-        augmentation=Augmentation(scale=(0.6, 1.8), flip=0.5, color=0.2, **_turns(data)),
+        augmentation=_augmentation(data, scale=(0.6, 1.8), color=0.2),
         optimizer=AdamW(learning_rate=2e-3, weight_decay=1e-2),
         schedule=OneCycle(warmup=0.1),
         class_weights="enet-root", clip_gradient=5.0,
@@ -75,16 +75,21 @@ def strong(model: str, data: DataFacts, budget: Budget | None = None) -> Recipe:
     return Recipe(
         model=model, preset="strong", crop_size=(crop[0], crop[1]), batch_size=8,
         budget=budget or Budget(epochs=300),
-        augmentation=Augmentation(scale=(0.5, 2.0), flip=0.5, color=0.5, **_turns(data)),
+        augmentation=_augmentation(data, scale=(0.5, 2.0), color=0.5),
         optimizer=AdamW(learning_rate=1e-3, weight_decay=1e-2), schedule=OneCycle(warmup=0.05),
         class_weights="enet-root", clip_gradient=1.0, average_weights=0.999,
         sources={"*": "ours"},
     )  # fmt: skip
 
 
-def _turns(data: DataFacts) -> dict[str, float]:
-    """Turn images every way where none is the right one."""
-    return {} if data.upright else {"vertical_flip": 0.5, "rotate": 180.0}
+def _augmentation(data: DataFacts, scale: tuple[float, float], color: float) -> Augmentation:
+    """Vary photos as cameras do; what has no up is seen from one distance, as by a microscope, and mirrored both ways.
+
+    Resampling would also smooth away the noise that such images are full of, and the network would miss it later.
+    """
+    if data.upright:
+        return Augmentation(scale=scale, flip=0.5, color=color)
+    return Augmentation(scale=(1.0, 1.0), flip=0.5, vertical_flip=0.5, color=color)
 
 
 def _crop(side: int, most: int) -> int:

@@ -184,7 +184,7 @@ def prepare_run(
     network = _fresh_network(records[0])
     if source != "none":
         remarks += (load_initial_weights(network, source, records[0].normalization),)
-    remarks += left_out(dataset) + _turned(stages[0])
+    remarks += left_out(dataset) + _mirrored(stages[0])
     if leads:
         for folder, record in zip(folders, records, strict=True):
             make_run_folder(folder)
@@ -300,13 +300,13 @@ def _class_weights(recipe: Recipe, spec: DatasetSpec) -> tuple[float, ...] | Non
     return tuple(round(float(weight), 6) for weight in counts)
 
 
-def _turned(recipe: Recipe) -> tuple[str, ...]:
+def _mirrored(recipe: Recipe) -> tuple[str, ...]:
     """Say so where our own presets found no up and down."""
-    if recipe.preset not in OWN_PRESETS or not recipe.augmentation.rotate:
+    if recipe.preset not in OWN_PRESETS or not recipe.augmentation.vertical_flip:
         return ()
     return (
-        "Images look alike above and below, and are turned every way. If yours have an up: "
-        "--set augmentation.rotate=0 augmentation.vertical_flip=0.",
+        "Images look alike above and below: they are mirrored both ways, and kept at one scale. If yours have an up: "
+        "--set augmentation.vertical_flip=0 augmentation.scale=[0.6,1.8].",
     )
 
 
