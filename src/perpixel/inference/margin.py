@@ -77,7 +77,7 @@ class NarrowMargin(nn.Module):
         """Return every stage's pooled features, at strides 2, 4, 8, 16 and 32; sizes are rounded up."""
         plans = zip(*(plan(length, self.border, self.paddings) for length in image.shape[-2:]), strict=True)
         features = surround(image, self.border)
-        pooled = []
+        pooled: list[Tensor] = []
         for stage, pool, (rows, columns), response in zip(
             self.encoder.stages.values(), self.encoder.pools, plans, [*self.respond(image), None], strict=True
         ):

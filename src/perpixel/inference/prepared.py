@@ -138,7 +138,8 @@ def choose(layer: nn.Conv2d, shape: Shape, relu: bool) -> type[nn.Module]:
     """Return the class of the fastest way, `nn.Conv2d` for the layer as it is."""
     features = torch.randn(shape).contiguous(memory_format=torch.channels_last)
     plain = nn.Sequential(layer, nn.ReLU(inplace=True)) if relu else layer
-    best, least = nn.Conv2d, GAIN * seconds(plain, features)
+    best: type[nn.Module] = nn.Conv2d
+    least = GAIN * seconds(plain, features)
     for way in ways(layer):
         taken = seconds(way(layer, relu), features)
         if taken < least:

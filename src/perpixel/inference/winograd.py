@@ -111,7 +111,7 @@ def transform(weight: Float[Tensor, "D C r r"], matrix: Float[Tensor, "n r"]) ->
     """Return what the transformed patches are multiplied by; some output channels at a time, to save memory."""
     both = torch.kron(matrix, matrix)
     transformed = weight.new_empty(len(both), *weight.shape[1::-1])
-    for part, into in zip(weight.split(STEP), transformed.split(STEP, dim=2), strict=True):
+    for part, into in zip(torch.split(weight, STEP), torch.split(transformed, STEP, dim=2), strict=True):
         into.copy_((both @ part.double().permute(2, 3, 1, 0).flatten(0, 1).flatten(1)).view(into.shape))
     return transformed
 
