@@ -5,6 +5,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -44,7 +45,8 @@ class Server(BaseHTTPRequestHandler):
         self.end_headers()
         if self.breaks_after is not None:
             body = body[: self.breaks_after]
-        self.wfile.write(body)
+        with suppress(ConnectionError):  # the reader may have seen enough
+            self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
