@@ -8,8 +8,8 @@ Names are imported when first used, so that the command line starts at once.
 
 Importing perpixel sets two environment variables, unless OMP_WAIT_POLICY is set: OMP_WAIT_POLICY=PASSIVE and
 GOMP_SPINCOUNT=10000. Threads that wait then spin for some microseconds and go to sleep. Spinning for long makes a
-busy machine much slower; sleeping at once makes a quiet one a tenth slower or more (benchmarks/threads.py). OpenMP reads them when
-PyTorch is loaded, so they must be said before.
+busy machine much slower; sleeping at once makes a quiet one a tenth slower or more (benchmarks/threads.py). OpenMP
+reads them when PyTorch is loaded, so they must be said before.
 """
 
 import os
