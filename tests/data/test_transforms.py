@@ -19,7 +19,7 @@ from perpixel.data.transforms import (
 from perpixel.errors import UsageError
 
 STILL = Augmentation(flip=0)
-EVERYTHING = Augmentation(scale=(0.5, 2), vertical_flip=0.5, rotate=30, color=0.5, blur=1, noise=0.05)
+EVERYTHING = Augmentation(scale=(0.5, 2), vertical_flip=0.5, rotate=30, elastic=3, color=0.5, blur=1, noise=0.05)
 
 
 def sample(
@@ -80,13 +80,14 @@ def test_the_same_generator_gives_the_same_view(seed: int) -> None:
 @given(
     seed=st.integers(0, 10**6),
     rotate=st.sampled_from([0, 20, 180]),
+    elastic=st.sampled_from([0, 3]),
     flips=st.sampled_from([(0, 0), (1, 0), (0, 1), (1, 1)]),
 )
-@example(seed=20794, rotate=0, flips=(0, 0))
-def test_pixels_and_target_stay_aligned(seed: int, rotate: float, flips: tuple[int, int]) -> None:
+@example(seed=20794, rotate=0, elastic=0, flips=(0, 0))
+def test_pixels_and_target_stay_aligned(seed: int, rotate: float, elastic: float, flips: tuple[int, int]) -> None:
     """Each grey level says its class; away from borders between classes the two must agree."""
     pixels, target = smooth(96, 128)
-    options = Augmentation(scale=(0.7, 2), rotate=rotate, flip=flips[0], vertical_flip=flips[1])
+    options = Augmentation(scale=(0.7, 2), rotate=rotate, elastic=elastic, flip=flips[0], vertical_flip=flips[1])
     shown, crop = augment(pixels, target, (80, 90), options, np.random.default_rng(seed), fill=[77])
     inside = crop != IGNORE
     assert (shown[..., 0][~inside] == 77).all()

@@ -1,6 +1,6 @@
 """Random changes made to an image and its target together.
 
-    source image --- one window of it, scaled, cropped, rotated, mirrored ---> crop
+    source image --- one window of it, scaled, cropped, rotated, bent, mirrored ---> crop
                      pixels: bilinear, averaging when they shrink; target: nearest
 
 What lies outside the source is filled with the mean colour, and is IGNORE in the target.
@@ -35,6 +35,8 @@ class Augmentation(BaseModel):
         flip: Probability of mirroring left and right.
         vertical_flip: Probability of mirroring top and bottom; for views from above or through a microscope.
         rotate: Greatest turn in degrees, either way.
+        elastic: Standard deviation, in pixels, of the random displacement of a 3 x 3 grid over the crop, between
+            whose nodes the picture is bent smoothly (U-Net, Sec. 3.1: 10 pixels on its tiles of 572).
         color: 0 leaves colours alone; at 1, brightness, contrast and saturation vary by ±50 % and
             each channel's gain by ±15 %.
         blur: Greatest standard deviation of a Gaussian blur, in pixels.
@@ -47,6 +49,7 @@ class Augmentation(BaseModel):
     flip: Probability = 0.5
     vertical_flip: Probability = 0.0
     rotate: Annotated[float, Field(ge=0, le=180)] = 0.0
+    elastic: Annotated[float, Field(ge=0, le=100)] = 0.0
     color: Probability = 0.0
     blur: Annotated[float, Field(ge=0, le=10)] = 0.0
     noise: Annotated[float, Field(ge=0, le=1)] = 0.0
@@ -123,7 +126,7 @@ def draw_view(
     rng: np.random.Generator,
 ) -> View:
     """Draw the geometry; always the same number of draws, so that options do not disturb each other."""
-    scale, row, column, flip, vertical, turn = rng.random(6)
+    scale, row, column, flip, vertical, turn, bend = rng.random(7)
     factor = options.scale[0] + scale * (options.scale[1] - options.scale[0])
     scaled = (max(1, round(image_size[0] * factor)), max(1, round(image_size[1] * factor)))
     size = crop_size or image_size
@@ -133,7 +136,13 @@ def draw_view(
         corner=(_place(scaled[0], size[0], row), _place(scaled[1], size[1], column)),
         angle=options.rotate * (2 * turn - 1),
         mirrored=(bool(vertical < options.vertical_flip), bool(flip < options.flip)),
+        bend=_draw_bend(options.elastic, seed=int(bend * 2**53)) if options.elastic else None,
     )
+
+
+def _draw_bend(std: float, seed: int) -> NDArray[np.float64]:
+    """Displace the nodes of a 3 x 3 grid; at most by three standard deviations."""
+    return np.random.default_rng(seed).normal(0.0, std, (2, 3, 3)).clip(-3 * std, 3 * std)
 
 
 def _place(length: int, window: int, position: float) -> int:

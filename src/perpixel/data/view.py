@@ -32,6 +32,8 @@ class View:
         corner: (row, column) of the crop's first pixel on the scaled source; negative is outside.
         angle: Counter-clockwise turn about the crop's centre, in degrees.
         mirrored: Whether (rows, columns) run backwards.
+        bend: How far (rows, columns) are displaced at the nodes of a coarse grid over the crop, corners
+            included, in pixels: (2, n, n). Between the nodes the displacement is bicubic.
     """
 
     size: tuple[int, int]
@@ -39,6 +41,7 @@ class View:
     corner: tuple[int, int]
     angle: float = 0.0
     mirrored: tuple[bool, bool] = (False, False)
+    bend: NDArray[np.float64] | None = None
 
 
 def resample_target(target: Target, view: View) -> tuple[Target, NDArray[np.bool_] | None]:
@@ -54,42 +57,89 @@ def resample_target(target: Target, view: View) -> tuple[Target, NDArray[np.bool
 
 def _source_positions(source: tuple[int, ...], view: View) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the source row and column under the centre of each pixel of the crop; they broadcast."""
-    height, width = view.size
-    rows = np.arange(height)[:: -1 if view.mirrored[0] else 1, None] + 0.5
-    columns = np.arange(width)[None, :: -1 if view.mirrored[1] else 1] + 0.5
-    if view.angle:
-        sine, cosine = math.sin(math.radians(view.angle)), math.cos(math.radians(view.angle))
-        down, right = rows - height / 2, columns - width / 2
-        rows, columns = cosine * down + sine * right + height / 2, cosine * right - sine * down + width / 2
+    backwards = _mirror(view)
+    rows, columns = (positions[backwards] for positions in _positions(view))
     rows = (rows + view.corner[0]) * source[0] / view.scaled[0]
     columns = (columns + view.corner[1]) * source[1] / view.scaled[1]
     return np.floor(rows).astype(np.intp), np.floor(columns).astype(np.intp)
 
 
+def _positions(view: View) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return where each pixel of the crop looks, from its corner, before mirroring; rows and columns broadcast."""
+    height, width = view.size
+    rows, columns = np.arange(height)[:, None] + 0.5, np.arange(width)[None, :] + 0.5
+    if view.bend is not None:
+        down, right = _between_nodes(view.bend, view.size)
+        rows, columns = rows + down, columns + right
+    if view.angle:
+        sine, cosine = math.sin(math.radians(view.angle)), math.cos(math.radians(view.angle))
+        down, right = rows - height / 2, columns - width / 2
+        rows, columns = cosine * down + sine * right + height / 2, cosine * right - sine * down + width / 2
+    return rows, columns
+
+
+def _between_nodes(nodes: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.float64]:
+    """Enlarge (2, n, n) to (2, H, W), bicubically, the outer nodes on the outer pixels; beyond them they repeat."""
+    across, down = (_cubic_weights(length, nodes.shape[1]) for length in (size[1], size[0]))
+    enlarged: NDArray[np.float64] = down @ nodes @ across.T
+    return enlarged
+
+
+def _cubic_weights(length: int, nodes: int) -> NDArray[np.float64]:
+    """Return (length, nodes): how much of each node each pixel takes, by Keys' cubic kernel with a = -1/2."""
+    places = np.linspace(0, nodes - 1, length)
+    weights = np.zeros((length, nodes))
+    for offset in (-1, 0, 1, 2):
+        node = np.floor(places) + offset
+        away = np.abs(places - node)
+        near, far = 1.5 * away**3 - 2.5 * away**2 + 1, -0.5 * away**3 + 2.5 * away**2 - 4 * away + 2
+        weight = np.where(away <= 1, near, np.where(away < 2, far, 0.0))
+        np.add.at(weights, (np.arange(length), node.clip(0, nodes - 1).astype(np.intp)), weight)
+    return weights
+
+
+def _mirror(view: View) -> tuple[slice, slice]:
+    rows, columns = (slice(None, None, -1 if mirrored else 1) for mirrored in view.mirrored)
+    return rows, columns
+
+
 def resample_pixels(pixels: Pixels, view: View) -> Pixels:
     """Return the crop's pixels; those outside the source repeat its border and are for the caller to fill."""
-    height, width = view.size
-    if view.angle:
-        turned = View(_bounding_size(view.size, view.angle), view.scaled, (0, 0))
-        margin = ((turned.size[0] - height) // 2, (turned.size[1] - width) // 2)
-        corner = (view.corner[0] - margin[0], view.corner[1] - margin[1])
-        window = _window(pixels, turned.size, view.scaled, corner)
-        shown = _rotate(window, view, margin)
+    if view.angle or view.bend is not None:
+        margin = _margin(view)
+        size = (view.size[0] + 2 * margin[0], view.size[1] + 2 * margin[1])
+        window = _window(pixels, size, view.scaled, (view.corner[0] - margin[0], view.corner[1] - margin[1]))
+        shown = _rotate(window, view, margin) if view.bend is None else _sample(window, view, margin)
     else:
         shown = _window(pixels, view.size, view.scaled, view.corner)
-    rows, columns = (slice(None, None, -1 if mirrored else 1) for mirrored in view.mirrored)
-    return np.array(shown[rows, columns], order="C")  # PIL lends arrays that cannot be written to
+    return np.array(shown[_mirror(view)], order="C")  # PIL lends arrays that cannot be written to
 
 
-def _bounding_size(size: tuple[int, int], angle: float) -> tuple[int, int]:
-    """Return the size that holds a rectangle turned about its centre; it exceeds `size` by even numbers."""
-    sine, cosine = abs(math.sin(math.radians(angle))), abs(math.cos(math.radians(angle)))
-    height, width = size
+def _margin(view: View) -> tuple[int, int]:
+    """Return the rows above and below, and the columns on either side, that a turned or bent crop also reads."""
+    sine, cosine = abs(math.sin(math.radians(view.angle))), abs(math.cos(math.radians(view.angle)))
+    # The cubic kernel overshoots its nodes: its weights' absolute values sum to at most 1.25 along each axis.
+    bent = 0.0 if view.bend is None else 2 * 1.25**2 * float(np.abs(view.bend).max())
+    height, width = view.size[0] + bent, view.size[1] + bent
     needed = (height * cosine + width * sine, width * cosine + height * sine)
     return (
-        height + 2 * max(0, math.ceil((needed[0] - height) / 2) + 1),
-        width + 2 * max(0, math.ceil((needed[1] - width) / 2) + 1),
+        max(0, math.ceil((needed[0] - view.size[0]) / 2) + 1),
+        max(0, math.ceil((needed[1] - view.size[1]) / 2) + 1),
     )
+
+
+def _sample(window: Pixels, view: View, margin: tuple[int, int]) -> Pixels:
+    """Interpolate the window bilinearly where the crop's pixels look."""
+    rows, columns = _positions(view)
+    row = (rows + (margin[0] - 0.5)).clip(0, window.shape[0] - 1.001)
+    column = (columns + (margin[1] - 0.5)).clip(0, window.shape[1] - 1.001)
+    top, left = row.astype(np.intp), column.astype(np.intp)
+    down, right = ((place - start).astype(np.float32)[..., None] for place, start in ((row, top), (column, left)))
+    values: Pixels = window.astype(np.float32)
+    upper = values[top, left] * (1 - right) + values[top, left + 1] * right
+    lower = values[top + 1, left] * (1 - right) + values[top + 1, left + 1] * right
+    shown: Pixels = upper * (1 - down) + lower * down
+    return to_type(shown, window.dtype)
 
 
 def _window(pixels: Pixels, size: tuple[int, int], scaled: tuple[int, int], corner: tuple[int, int]) -> Pixels:
