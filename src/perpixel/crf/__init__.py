@@ -1,8 +1,10 @@
 """The fully connected CRF: probabilities that follow the image's edges.
 
-options     what to do: two kernels, iterations, normalisation; the papers' numbers
-refine      probabilities and pixels in, probabilities out
-kernels     what makes two pixels alike: features and a weight
-lattice     the permutohedral lattice and its filter, compiled by Numba
-mean_field  the iterations, compiled by Numba
+Files, lowest first:
+
+    options     what to do: two kernels, iterations, normalisation; the papers' numbers
+    kernels     what makes two pixels alike: features and a weight
+    lattice     the permutohedral lattice: where each pixel lies among vertices, and their neighbours
+    mean_field  the iterations, compiled by Numba
+    refine      probabilities and pixels in, probabilities out
 """
