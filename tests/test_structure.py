@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "perpixel"
 LADDER = (
     {"errors"},
     {"ops"},
-    {"encoders", "losses", "metrics", "data", "weights"},
+    {"crf", "encoders", "losses", "metrics", "data", "weights"},
     {"models", "training", "inference"},
     {"recipes", "export", "explain"},
     {"runs"},

@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from perpixel.crf.refine import refine
     from perpixel.models.catalog import build
     from perpixel.runs.load import load
     from perpixel.runs.start import train
@@ -26,9 +27,14 @@ if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "build", "load", "train"]
+__all__ = ["__version__", "build", "load", "refine", "train"]
 
-_HOMES = {"build": "perpixel.models.catalog", "load": "perpixel.runs.load", "train": "perpixel.runs.start"}
+_HOMES = {
+    "build": "perpixel.models.catalog",
+    "load": "perpixel.runs.load",
+    "refine": "perpixel.crf.refine",
+    "train": "perpixel.runs.start",
+}
 
 
 def __getattr__(name: str) -> Any:
