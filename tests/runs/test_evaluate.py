@@ -77,3 +77,15 @@ def test_a_pair_that_cannot_be_read_is_named_and_left_out(tmp_path: Path) -> Non
 def test_an_unknown_split_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="Known: val"):
         evaluate(segmenter(), open_dataset(write_data(tmp_path)), "test")
+
+
+def test_borders_are_measured_image_by_image_and_reported(tmp_path: Path) -> None:
+    """A network that is right everywhere is right near borders; one that says green everywhere finds none."""
+    data = open_dataset(write_data(tmp_path))
+    right = evaluate(segmenter(), data).to_json()["boundary"]
+    assert [row["mean_iou"] for row in right["trimap"]] == [1.0] * 4
+    assert right["boundary_f"] == 1.0
+    blind = network()
+    with torch.no_grad():
+        blind.bias.copy_(torch.tensor([0.0, 50.0, 0.0]))
+    assert evaluate(segmenter(blind), data).boundary.boundary_f == 0.0

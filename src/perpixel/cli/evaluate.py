@@ -145,7 +145,17 @@ def show(evaluation: "Evaluation", console: "Console") -> None:
         ("ignored pixels", scores.ignored_share, ""),
     ):
         console.print(f"{label:<24}{percent(value):>8}{remark}", markup=False)
+    console.print(_borders(evaluation), markup=False)
     console.print(_table(evaluation))
+
+
+def _borders(evaluation: "Evaluation") -> str:
+    """Return one line a measure of the borders: the trimap's mean IoU for each width, and F."""
+    from perpixel.cli.progress import percent
+
+    boundary = evaluation.boundary
+    bands = ", ".join(f"{width} px {percent(scores.mean_iou)}" for width, scores in boundary.scores().items())
+    return f"{'mean IoU near borders':<24}{bands}\n{'boundary F':<24}{percent(boundary.boundary_f):>8}\n"
 
 
 def _table(evaluation: "Evaluation") -> Any:

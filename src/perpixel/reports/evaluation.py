@@ -3,6 +3,7 @@
     +---------------------------------------------+
     | mean IoU  pixel acc.  mean acc.  f.w. IoU   |   beside "always the commonest class"
     | class      IoU ▇▇▇▇▇▇▇    accuracy  pixels  |
+    | near borders: scores within 1, 2, 4, 8 px   |
     | confusion: truth down, prediction across    |   each row in shares of its class
     | worst:  image | truth | prediction          |
     | best:   image | truth | prediction          |
@@ -25,6 +26,7 @@ from PIL import Image
 
 from perpixel import __version__
 from perpixel.data.palette import displayable, overlay
+from perpixel.metrics import boundary
 from perpixel.metrics.scores import DEFINITIONS
 from perpixel.reports.curves import curves
 from perpixel.runs.evaluate import Evaluation, Example
@@ -101,6 +103,7 @@ def _sections(evaluation: Evaluation, heading: str, metrics: Sequence[Mapping[st
     yield from (f'<p class="warning">{escape(warning)}.</p>' for warning in evaluation.warnings)
     yield _scores(evaluation)
     yield "<h2>Classes</h2>" + _classes(evaluation)
+    yield "<h2>Near borders</h2>" + _borders(evaluation)
     yield "<h2>Confusion</h2>" + _confusion(evaluation)
     if metrics:
         yield "<h2>Training</h2>" + curves(metrics)
@@ -155,6 +158,20 @@ def _classes(evaluation: Evaluation) -> str:
     ]
     head = "<tr><th>class</th><th>IoU</th><th></th><th>accuracy</th><th>true pixels</th></tr>"
     return f"<table>{head}{''.join(lines)}</table>"
+
+
+def _borders(evaluation: Evaluation) -> str:
+    """Return a table of the trimap's scores, one row a width, and the boundary F below it."""
+    near = evaluation.boundary
+    lines = [
+        f"<tr><td>{width} px to each side</td><td class=number>{_percent(scores.mean_iou)}</td>"
+        f'<td><div class="bar"><i style="width:{100 * (scores.mean_iou or 0):.1f}%"></i></div></td>'
+        f"<td class=number>{_percent(scores.pixel_accuracy)}</td><td class=number>{sum(scores.pixels):,}</td></tr>"
+        for width, scores in near.scores().items()
+    ]
+    head = "<tr><th>band</th><th>mean IoU</th><th></th><th>pixel accuracy</th><th>pixels</th></tr>"
+    remark = f"Boundary F {_percent(near.boundary_f)}, with {100 * near.tolerance:g} % of the diagonal allowed."
+    return f'<table>{head}{"".join(lines)}</table><p class="faint">{remark}</p>'
 
 
 def _confusion(evaluation: Evaluation) -> str:
@@ -233,7 +250,7 @@ def _embed(picture: Image.Image, kind: str) -> str:
 def _definitions() -> str:
     rows = (
         f"<tr><th>{escape(name.replace('_', ' '))}</th><td>{escape(text)}</td></tr>"
-        for name, text in DEFINITIONS.items()
+        for name, text in (DEFINITIONS | boundary.DEFINITIONS).items()
     )
     return f"<table>{''.join(rows)}</table>"
 

@@ -14,6 +14,7 @@ from perpixel.data.dataset import Dataset, Pair
 from perpixel.errors import DataError
 from perpixel.inference.options import DEFAULT, Options
 from perpixel.inference.segmenter import Segmenter
+from perpixel.metrics.boundary import Boundary
 from perpixel.metrics.confusion import Confusion
 from perpixel.metrics.scores import Scores
 from perpixel.runs.inputs import Failure
@@ -52,7 +53,8 @@ class Evaluation:
         palette: One colour a class.
         options: How it was predicted.
         confusion: Counts over the whole split.
-        scores: What follows from them.
+        boundary: What was counted around the borders of the truth.
+        scores: What follows from the counts.
         images: One score an image, the worst first; those without labelled pixels are left out.
         failed: Pairs that could not be measured, and why.
         best: Images to look at, best first.
@@ -65,6 +67,7 @@ class Evaluation:
     palette: tuple[tuple[int, int, int], ...]
     options: Options
     confusion: Confusion
+    boundary: Boundary
     scores: Scores
     count: int
     images: tuple[ImageScore, ...]
@@ -98,6 +101,7 @@ class Evaluation:
             "images": self.count,
             **self.scores.to_json(self.classes),
             "ignored_pixels": self.confusion.ignored,
+            "boundary": self.boundary.to_json(self.classes),
             "confusion": {"rows": "truth", "columns": "prediction", "counts": self.confusion.counts.tolist()},
             "options": asdict(self.options),
             "worst": [asdict(score) for score in self.images[:NAMED]],
@@ -132,12 +136,12 @@ def evaluate(
     if not pairs:
         raise DataError(f"evaluate: expected pairs in {split}, found none. Look with `perpixel inspect`.")
     segmenter.expect(len(pairs))
-    confusion, failed = Confusion(segmenter.num_classes), []
+    confusion, boundary, failed = Confusion(segmenter.num_classes), Boundary(segmenter.num_classes), []
     ranked: list[tuple[ImageScore, Pair]] = []
     for index, pair in enumerate(pairs):
         try:
-            score, counts = _measure(segmenter, dataset, pair, options)
-            confusion += counts
+            score, counts, near = _measure(segmenter, dataset, pair, options)
+            confusion, boundary = confusion + counts, boundary + near
             ranked.append((score, pair))
         except (DataError, MemoryError) as error:
             failed.append(Failure(pair.id, " ".join(str(error).split()) or type(error).__name__))
@@ -156,18 +160,25 @@ def evaluate(
     worst, best = _choose(labelled, examples)
     return Evaluation(
         data=dataset.spec.name, split=split, classes=segmenter.classes, palette=segmenter.palette, options=options,
-        confusion=confusion, scores=Scores.from_confusion(confusion), count=len(ranked),
+        confusion=confusion, boundary=boundary, scores=Scores.from_confusion(confusion), count=len(ranked),
         images=tuple(score for score, _ in labelled), failed=tuple(failed),
         best=tuple(_example(segmenter, dataset, entry, options) for entry in best),
         worst=tuple(_example(segmenter, dataset, entry, options) for entry in worst),
     )  # fmt: skip
 
 
-def _measure(segmenter: Segmenter, dataset: Dataset, pair: Pair, options: Options) -> tuple[ImageScore, Confusion]:
+def _measure(
+    segmenter: Segmenter, dataset: Dataset, pair: Pair, options: Options
+) -> tuple[ImageScore, Confusion, Boundary]:
     pixels, target = dataset.read(pair)
-    counts = Confusion(segmenter.num_classes).add(target, segmenter.ids(segmenter.read(pixels), options))
+    prediction = segmenter.ids(segmenter.read(pixels), options)
+    counts = Confusion(segmenter.num_classes).add(target, prediction)
     scores = Scores.from_confusion(counts)
-    return ImageScore(pair.name, scores.pixel_accuracy, scores.ignored_share), counts
+    return (
+        ImageScore(pair.name, scores.pixel_accuracy, scores.ignored_share),
+        counts,
+        Boundary(segmenter.num_classes).add(target, prediction),
+    )
 
 
 def _choose(
