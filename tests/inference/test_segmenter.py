@@ -10,6 +10,7 @@ from torch import nn
 from perpixel.data.normalization import Normalization
 from perpixel.data.palette import distinct_colors
 from perpixel.errors import UsageError
+from perpixel.inference import plan
 from perpixel.inference import segmenter as module
 from perpixel.inference.options import Options
 from perpixel.inference.segmenter import Segmenter
@@ -75,7 +76,7 @@ def test_images_above_the_bound_are_tiled_without_being_asked(monkeypatch: pytes
         nonlocal largest
         largest = max(largest, given[0][0, 0].numel())
 
-    monkeypatch.setattr(module, "MEMORY", 64 * 64 * (module.NETWORK_BYTES + 4 * module.CLASS_BYTES))
+    monkeypatch.setattr(RANDOM, "memory", 64 * 64 * (plan.NETWORK_BYTES + 4 * plan.CLASS_BYTES))
     hook = RANDOM.network.register_forward_pre_hook(watch)
     tiled = RANDOM.predict(pixels).prediction
     hook.remove()

@@ -1,10 +1,23 @@
-"""How to predict: several scales, mirrored, in tiles."""
+"""How to predict: one set of options for every network, for `evaluate` and `predict`.
+
+looks     scales x mirror images x rotations, fused       what is averaged, or the largest of what
+samples   passes with dropout, averaged                   how sure it is
+tiles     with how much overlap, blended how              for what memory does not hold
+crf       last: sharp edges
+"""
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
 
+from perpixel.crf.options import CrfOptions
 from perpixel.errors import UsageError
+
+Fusion = Literal["max", "mean"]
+Blend = Literal["linear", "hann", "mean", "none"]
+
+MOST_ROTATIONS = 36
 
 
 @dataclass(frozen=True)
@@ -18,23 +31,47 @@ class Options:
         flip: Look at the mirror image too.
         tile: (H, W) in pixels of the image; None takes whole images, and tiles where they are too large.
         overlap: How far neighbouring tiles overlap at least, in pixels of the image; None fits the tile.
+        rotations: Look at the image turned by every multiple of 360° / N. 1, 2 and 4 are exact; for others the
+            image is resampled, with its border mirrored outwards. 4 with `flip` are the eight symmetries of
+            a square; 7 is U-Net's number (Sec. 4), whose angles the paper does not say.
+        blend: How tiles are joined: "linear" and "hann" fade over the middle half of the overlap, "none" cuts in its
+            middle, "mean" counts all tiles alike.
+        samples: Passes with dropout, of which the mean is taken, as Bayesian SegNet does; 0 drops nothing.
+        seed: Of the passes with dropout.
+        crf: Refine the probabilities last by a fully connected CRF.
 
     Raises:
         UsageError: A value cannot be used.
     """
 
     scales: tuple[float, ...] = (1.0,)
-    fusion: Literal["max", "mean"] = "mean"
+    fusion: Fusion = "mean"
     flip: bool = False
     tile: tuple[int, int] | None = None
     overlap: int | None = None
+    rotations: int = 1
+    blend: Blend = "linear"
+    samples: int = 0
+    seed: int = 0
+    crf: CrfOptions | None = None
 
     def __post_init__(self) -> None:
         if not self.scales or not all(math.isfinite(scale) and 0 < scale <= 8 for scale in self.scales):
             raise UsageError(f"--scales: expected numbers above 0, up to 8, got {self.scales}. Try 0.75 1 1.25.")
-        if self.fusion not in ("max", "mean"):
+        if self.fusion not in get_args(Fusion):
             raise UsageError(f"--fusion: expected max or mean, got {self.fusion!r}. The default is mean.")
-        if self.tile is not None and min(self.tile) < 1:
+        if not 1 <= self.rotations <= MOST_ROTATIONS:
+            raise UsageError(f"--rotations: expected 1 to {MOST_ROTATIONS}, got {self.rotations}. 4 are exact.")
+        if self.samples < 0:
+            raise UsageError(f"--samples: expected at least 0, got {self.samples}. Bayesian SegNet's paper takes 50.")
+        self._check_tiles()
+
+    def _check_tiles(self) -> None:
+        if self.blend not in get_args(Blend):
+            raise UsageError(
+                f"--blend: expected {', '.join(get_args(Blend))}, got {self.blend!r}. The default is linear."
+            )
+        if self.tile is not None and (len(self.tile) != 2 or min(self.tile) < 1):
             raise UsageError(f"--tile: expected H W of at least 1, got {self.tile}. Try 512 512.")
         if self.overlap is not None and self.overlap < 0:
             raise UsageError(f"--overlap: expected at least 0 pixels, got {self.overlap}. Try 64.")
@@ -43,6 +80,25 @@ class Options:
                 f"--overlap: expected at most half a tile of {self.tile[0]} × {self.tile[1]}, got "
                 f"{self.overlap}. Take at most {min(self.tile) // 2}, or larger tiles."
             )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return numbers, words, lists and None, from which `from_json` makes the same options again."""
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {**plain, "crf": self.crf.to_dict() if self.crf else None}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Options":
+        """Return the options that `to_json` gave; those left out keep their defaults.
+
+        Raises:
+            UsageError: There is no such option, or its value cannot be used.
+        """
+        if unknown := sorted(set(values) - {field.name for field in fields(cls)}):
+            raise UsageError(f"options: no option named {', '.join(unknown)}. Remove it, or update perpixel.")
+        given = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        if given.get("crf") is not None:
+            given["crf"] = CrfOptions.from_dict(given["crf"])
+        return cls(**given)
 
 
 DEFAULT = Options()

@@ -14,6 +14,8 @@ from PIL import Image
 from perpixel.data import palette as colors
 from perpixel.data.masks import MaskCoding
 from perpixel.errors import UsageError
+from perpixel.inference.seams import Seams
+from perpixel.inference.uncertainty import UncertaintyMaps
 
 Probabilities = NDArray[np.float32]
 
@@ -30,6 +32,8 @@ class Prediction:
         coding: How the data set's own masks store class ids, where that is known.
         kept: Probabilities, where they were kept.
         compute: Returns them where they were not.
+        uncertainty: How unsure the network is, where that was asked for.
+        seams: How neighbouring tiles agree, where there were any.
     """
 
     pixels: NDArray[Any]
@@ -39,6 +43,8 @@ class Prediction:
     coding: MaskCoding | None
     kept: Probabilities | None
     compute: Callable[[], Probabilities]
+    uncertainty: UncertaintyMaps | None = None
+    seams: Seams | None = None
 
     @property
     def probabilities(self) -> Probabilities:

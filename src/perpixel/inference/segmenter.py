@@ -1,13 +1,16 @@
 """Predict a whole image of any size with any network: image -> logits.
 
-    pixels -> normalise -> looks at each scale, mirrored or not -> logits at the image's size
-           -> probabilities, fused over the looks -> blended over tiles -> argmax
+    pixels -> tiles -> normalise -> looks, each with its scale, mirror and angle     looks.py
+                                 -> probabilities, fused over the looks
+                                 -> mean over passes with dropout, and their spread  uncertainty.py
+           -> blended over tiles, compared where they overlap                        tiles.py, seams.py
+           -> refined by a CRF, area by area                                         refining.py
+           -> argmax
 
 Letters: N = 1 image, C channels, K classes, H W pixels.
 """
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,20 +22,29 @@ from torch import Tensor, nn
 from perpixel.data.masks import MaskCoding
 from perpixel.data.normalization import Normalization
 from perpixel.errors import UsageError
+from perpixel.inference.looks import fused_probabilities
 from perpixel.inference.options import DEFAULT, Options
 from perpixel.inference.pixels import Source, as_pixels
+from perpixel.inference.plan import MEMORY, plan_areas, plan_tiles
 from perpixel.inference.prediction import Prediction, Probabilities
 from perpixel.inference.prepared import prepare_for_inference
-from perpixel.inference.tiles import Block, Span, blend, spans
-from perpixel.ops.resize import logits_at_scale, scaled_size
+from perpixel.inference.refining import refined
+from perpixel.inference.seams import Seams
+from perpixel.inference.tiles import Block, blend
+from perpixel.inference.uncertainty import (
+    UncertaintyMaps,
+    check_dropout,
+    entropy,
+    sampling,
+    seeded,
+    summary,
+)
+from perpixel.ops.resize import scaled_size
 
-MEMORY = 4 * 10**9  # bytes that one look at a whole image may take; larger images are cut into tiles
-NETWORK_BYTES = 1500  # of activations per pixel as the network sees it: U-Net's; FCN-8s needs 360, SegNet 1150
-CLASS_BYTES = 12  # per class and pixel of the image: logits, their interpolation, probabilities
 KEPT_BYTES = 64 * 10**6  # of probabilities that are kept without being asked for
-OVERLAP = 128  # of automatic tiles, in pixels as the network sees them
 MANY = 8  # images that repay the time of preparing for them
-STRIDE = 32  # the coarsest of our networks; tiles begin at its multiples
+
+Read = Callable[[slice, slice], NDArray[Any]]
 
 
 class Segmenter:
@@ -47,6 +59,9 @@ class Segmenter:
         coding: How the data set's masks store class ids, for `original_values`.
         device: Where it runs; None leaves it where it is.
         bits: Of a channel, 8 or 16; None tells by the normalisation.
+
+    Attributes:
+        memory: Bytes that one look, or one area of a CRF, may take; larger images are cut up.
     """
 
     def __init__(
@@ -72,6 +87,7 @@ class Segmenter:
         self.classes, self.palette = tuple(classes), tuple(palette)
         self.normalization, self.scale, self.coding = normalization, scale, coding
         self.bits = bits or (16 if max(map(abs, normalization.mean)) > 255 else 8)
+        self.memory = MEMORY
         self._prepares = False
 
     @property
@@ -107,37 +123,42 @@ class Segmenter:
         self._prepares = images >= MANY and self.device.type == "cpu"
         return self
 
-    def predict(self, source: Source, options: Options = DEFAULT, *, probabilities: bool = False) -> Prediction:
+    def predict(
+        self, source: Source, options: Options = DEFAULT, *, probabilities: bool = False, uncertainty: bool = False
+    ) -> Prediction:
         """Label every pixel.
 
         Memory stays below about 4 GB however large the image is, besides 8 bytes a pixel for the ids
-        and 4·K bytes a pixel for probabilities, where those are asked for.
+        and 4·K bytes a pixel for probabilities and for variances, where those are asked for.
 
         Args:
             source: A path, a PIL image, or uint8 or uint16 pixels (H, W, C) or (H, W).
-            options: Scales, mirror images, tiles.
+            options: Looks, passes, tiles, CRF.
             probabilities: Keep them even where they need more than 64 MB.
+            uncertainty: Also tell how unsure the network is, before the CRF: entropy, and with `options.samples` the
+                variance of each class and the mutual information.
 
         Raises:
             DataError: The file cannot be read, or its channels do not fit the network.
-            UsageError: Not an image.
+            UsageError: Not an image, or samples of a network without dropout.
         """
         pixels = self.read(source)
         height, width = pixels.shape[:2]
         keep = probabilities or 4 * self.num_classes * height * width <= KEPT_BYTES
-        ids, kept = self._predict(pixels, options, keep)
+        seams = Seams(self.num_classes)
+        ids, kept, maps = self._predict(pixels, options, keep, uncertainty, seams)
         return Prediction(
             pixels, ids.astype(np.int64), self.classes, self.palette, self.coding, kept,
-            compute=lambda: self.probabilities(pixels, options),
+            compute=lambda: self.probabilities(pixels, options), uncertainty=maps, seams=seams or None,
         )  # fmt: skip
 
     def read(self, source: Source) -> NDArray[Any]:
         """Return the pixels (H, W, C) that the network expects."""
         return as_pixels(source, self.channels, self.bits)
 
-    def ids(self, pixels: NDArray[Any], options: Options = DEFAULT) -> NDArray[np.uint8]:
-        """Return class ids (H, W) of what `read` returned, and nothing else."""
-        return self._predict(pixels, options, keep=False)[0]
+    def ids(self, pixels: NDArray[Any], options: Options = DEFAULT, seams: Seams | None = None) -> NDArray[np.uint8]:
+        """Return class ids (H, W) of what `read` returned, and nothing else; `seams` is told how tiles agree."""
+        return self._predict(pixels, options, keep=False, seams=seams)[0]
 
     def probabilities(self, pixels: NDArray[Any], options: Options = DEFAULT) -> Probabilities:
         """Return probabilities (K, H, W) of what `read` returned."""
@@ -145,70 +166,142 @@ class Segmenter:
         assert kept is not None
         return kept
 
+    def check(self, options: Options) -> None:
+        """Refuse, before the first image, options that this network cannot follow.
+
+        Raises:
+            UsageError: Samples of a network without dropout.
+        """
+        if options.samples:
+            check_dropout(self.network)
+
     def blocks(self, pixels: NDArray[Any], options: Options = DEFAULT) -> Iterator[Block]:
         """Yield probabilities part by part, each as soon as it is known, from the top to the bottom.
 
         A small image is one block. Nothing of a block is kept here.
         """
-        rows, columns = self._plan(pixels.shape[0], pixels.shape[1], options)
-        yield from blend(rows, columns, lambda r, c: self._look(pixels[r, c], options))
+        return self.stream(lambda rows, columns: pixels[rows, columns], pixels.shape[:2], options)
+
+    def stream(
+        self,
+        read: Read,
+        size: Sequence[int],
+        options: Options = DEFAULT,
+        *,
+        seams: Seams | None = None,
+        uncertainty: bool = False,
+    ) -> Iterator[Block]:
+        """Yield probabilities of an image that need never be in memory as a whole; see `blocks`.
+
+        Args:
+            read: Called with rows and columns, once for each tile, and once more for each area with a CRF; returns
+                their pixels (h, w, C), as `Segmenter.read` would.
+            size: (H, W) in pixels.
+            options: Looks, passes, tiles, CRF.
+            seams: Told how neighbouring tiles agree.
+            uncertainty: Blocks hold more than K maps: the entropy, and with passes before it variances (K) and
+                after it the mutual information.
+        """
+        whole = slice(0, size[0]), slice(0, size[1])
+        if options.crf is None:
+            yield from self._blended(read, *whole, options, seams, uncertainty)
+            return
+
+        def compute(rows: slice, columns: slice) -> Tensor:
+            return self._refined(read, rows, columns, options, seams, uncertainty)
+
+        yield from blend(*plan_areas(size, options.crf, self.num_classes, self.memory), compute, seams)
 
     def _predict(
-        self, pixels: NDArray[Any], options: Options, keep: bool
-    ) -> tuple[NDArray[np.uint8], Probabilities | None]:
-        size = pixels.shape[:2]
-        ids = np.empty(size, np.uint8)
-        kept = np.empty((self.num_classes, *size), np.float32) if keep else None
-        for rows, columns, values in self.blocks(pixels, options):
-            ids[rows, columns] = values.argmax(0).to(torch.uint8).cpu().numpy()
-            if kept is not None:
-                kept[:, rows, columns] = values.cpu().numpy()
-        return ids, kept
+        self,
+        pixels: NDArray[Any],
+        options: Options,
+        keep: bool,
+        uncertainty: bool = False,
+        seams: Seams | None = None,
+    ) -> tuple[NDArray[np.uint8], Probabilities | None, UncertaintyMaps | None]:
+        size, ids = pixels.shape[:2], np.empty(pixels.shape[:2], np.uint8)
+        count, kept = self.num_classes, None
+        maps: NDArray[np.float32] | None = None
+        for rows, columns, values in self.stream(
+            lambda r, c: pixels[r, c], size, options, seams=seams, uncertainty=uncertainty
+        ):
+            ids[rows, columns] = values[:count].argmax(0).to(torch.uint8).cpu().numpy()
+            if keep:
+                kept = np.empty((count, *size), np.float32) if kept is None else kept
+                kept[:, rows, columns] = values[:count].cpu().numpy()
+            if uncertainty:
+                maps = np.empty((len(values) - count, *size), np.float32) if maps is None else maps
+                maps[:, rows, columns] = values[count:].cpu().numpy()
+        return ids, kept, None if maps is None else UncertaintyMaps.unstack(maps)
 
-    def _plan(self, height: int, width: int, options: Options) -> tuple[list[Span], list[Span]]:
-        """Decide on tiles: those asked for, else none where the whole image fits into `MEMORY`."""
-        seen = self.scale * max(options.scales)
-        if options.tile is not None:
-            tile, overlap = options.tile, min(options.tile) // 4 if options.overlap is None else options.overlap
-        else:
-            tile, overlap = self._tile(height, width, seen, options.overlap)
-        align = max(1, round(STRIDE / self.scale))
-        return spans(height, tile[0], overlap, align), spans(width, tile[1], overlap, align)
+    def _blended(
+        self, read: Read, rows: slice, columns: slice, options: Options, seams: Seams | None, uncertainty: bool
+    ) -> Iterator[Block]:
+        """Yield what the network says of a part of an image, in the part's own rows and columns."""
 
-    def _tile(self, height: int, width: int, seen: float, overlap: int | None) -> tuple[tuple[int, int], int]:
-        largest = MEMORY / (NETWORK_BYTES * seen**2 + CLASS_BYTES * self.num_classes)
-        if height * width <= largest:
-            return (height, width), 0
-        side = max(1, math.isqrt(int(largest)))
-        return (side, side), min(round(OVERLAP / self.scale) if overlap is None else overlap, side // 2)
+        def compute(r: slice, c: slice) -> Tensor:
+            r, c = _shifted(r, rows.start), _shifted(c, columns.start)
+            return self._tile(read(r, c), (r.start, c.start), options, uncertainty)
+
+        size = rows.stop - rows.start, columns.stop - columns.start
+        plan = plan_tiles(size, options, self.num_classes, self.scale, self.memory)
+        for block in blend(*plan, compute, seams):
+            yield block._replace(values=self._with_entropy(block.values)) if uncertainty else block
+
+    def _refined(
+        self, read: Read, rows: slice, columns: slice, options: Options, seams: Seams | None, uncertainty: bool
+    ) -> Float[Tensor, "_ h w"]:
+        """Return a part of an image with its probabilities refined."""
+        assert options.crf is not None
+        whole: Tensor | None = None
+        for r, c, values in self._blended(read, rows, columns, options, seams, uncertainty):
+            if whole is None:
+                whole = values.new_empty(len(values), rows.stop - rows.start, columns.stop - columns.start)
+            whole[:, r, c] = values
+        assert whole is not None
+        whole[: self.num_classes] = refined(whole[: self.num_classes], read(rows, columns), options.crf)
+        return whole
 
     @torch.inference_mode()
-    def _look(self, pixels: NDArray[Any], options: Options) -> Float[Tensor, "K h w"]:
-        """Return the probabilities of one tile, fused over scales and mirror images."""
+    def _tile(
+        self, pixels: NDArray[Any], place: tuple[int, int], options: Options, uncertainty: bool
+    ) -> Float[Tensor, "_ h w"]:
+        """Return the probabilities of one tile, and where passes are measured their variances and mean entropy.
+
+        Args:
+            pixels: (h, w, C).
+            place: Its first row and column, from which its dropout is drawn.
+            options: Looks and passes.
+            uncertainty: Measure the passes.
+        """
         if self._prepares:
             self.prepare((pixels.shape[0], pixels.shape[1]))
         image = torch.from_numpy(self.normalization.apply(pixels)).to(self.device)
-        fused, count = None, 0
-        for scale in options.scales:
-            for flipped in (False, True) if options.flip else (False,):
-                logits = self._logits(image, self.scale * scale, flipped)
-                look = logits if options.fusion == "max" else logits.softmax(0)
-                fused, count = look if fused is None else _fuse(fused, look, options.fusion), count + 1
-        assert fused is not None
-        return fused.softmax(0) if options.fusion == "max" else fused.div_(count) if count > 1 else fused
+        if not options.samples:
+            return self._look(image, options)
+        seed = (options.seed << 40) + (place[0] << 20) + place[1]
+        with sampling(self.network), seeded(seed % 2**63, self.device):
+            passes = summary(self._look(image, options)[None] for _ in range(options.samples))
+        if not uncertainty:
+            return passes.mean[0]
+        return torch.cat([passes.mean[0], passes.variance[0], passes.expected_entropy])
 
-    def _logits(self, image: Float[Tensor, "1 C h w"], scale: float, flipped: bool) -> Float[Tensor, "K h w"]:
-        logits = logits_at_scale(self.network, image.flip(-1) if flipped else image, scale)[0].float()
-        if logits.shape != (self.num_classes, *image.shape[-2:]):
-            raise UsageError(
-                f"predict: expected logits of shape (1, {self.num_classes}, {image.shape[-2]}, {image.shape[-1]}), "
-                f"got {(1, *logits.shape)}. Name as many classes as the network has."
-            )
-        return logits.flip(-1) if flipped else logits
+    def _look(self, image: Float[Tensor, "1 C h w"], options: Options) -> Float[Tensor, "K h w"]:
+        return fused_probabilities(self.network, image, options, self.scale, self.num_classes)
+
+    @torch.inference_mode()
+    def _with_entropy(self, values: Float[Tensor, "_ h w"]) -> Float[Tensor, "_ h w"]:
+        """Append the entropy, and in place of the passes' mean entropy the mutual information."""
+        count = self.num_classes
+        whole = entropy(values[None, :count])
+        if len(values) == count:
+            return torch.cat([values, whole])
+        return torch.cat([values[:-1], whole, (whole - values[-1:]).clamp(min=0)])
 
 
-def _fuse(fused: Tensor, look: Tensor, fusion: str) -> Tensor:
-    return torch.maximum(fused, look, out=fused) if fusion == "max" else fused.add_(look)
+def _shifted(part: slice, by: int) -> slice:
+    return slice(part.start + by, part.stop + by)
 
 
 def _device(network: nn.Module) -> torch.device:

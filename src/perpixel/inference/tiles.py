@@ -4,8 +4,14 @@
                  |------ tile ------|
                  .. ramp ..                the outer quarters of an overlap count for nothing, as a tile's
                                            edge lacks its surroundings; between them one tile fades into
-                                           the next, linearly
+                                           the next
 
+    linear  ___/‾‾‾    hann  __.-‾‾‾ (a cosine)    none  ___|‾‾‾ (a cut)    mean  ______ (halves)
+
+With "none" and an overlap of twice what an unpadded network loses, this is U-Net's overlap-tile. An average that
+counts every tile alike also trusts the edges, and is there to compare.
+
+Source: Ronneberger et al., "U-Net", MICCAI 2015, arXiv:1505.04597, Fig. 2; the fading is ours.
 Letters: K classes, H W pixels.
 """
 
@@ -18,6 +24,9 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
+
+from perpixel.inference.options import Blend
+from perpixel.inference.seams import Seams
 
 
 class Span(NamedTuple):
@@ -39,7 +48,7 @@ class Block(NamedTuple):
 Compute = Callable[[slice, slice], Float[Tensor, "K h w"]]
 
 
-def spans(length: int, tile: int, overlap: int, align: int = 1) -> list[Span]:
+def spans(length: int, tile: int, overlap: int, align: int = 1, blend: Blend = "linear") -> list[Span]:
     """Cover one axis with tiles that overlap.
 
     Args:
@@ -48,6 +57,7 @@ def spans(length: int, tile: int, overlap: int, align: int = 1) -> list[Span]:
         overlap: Least overlap of neighbours; at most half a tile.
         align: Tiles begin at multiples of this where that costs little, so that a network's pooling falls
             on the same pixels as in the whole image.
+        blend: What each of two tiles counts for where they overlap.
 
     Returns: Tiles in order; at every pixel their weights sum to 1.
     """
@@ -56,8 +66,8 @@ def spans(length: int, tile: int, overlap: int, align: int = 1) -> list[Span]:
     weights = [np.ones(stop - start, np.float32) for start, stop in zip(starts, stops, strict=True)]
     for left, right in pairwise(range(len(starts))):
         shared = stops[left] - starts[right]
-        if shared > 0:
-            ramp = _ramp(shared)
+        if shared > 0 and blend != "mean":
+            ramp = _ramp(shared, blend)
             weights[left][-shared:] *= 1 - ramp
             weights[right][:shared] *= ramp
     total = np.zeros(length, np.float32)
@@ -69,7 +79,7 @@ def spans(length: int, tile: int, overlap: int, align: int = 1) -> list[Span]:
     ]
 
 
-def blend(rows: list[Span], columns: list[Span], compute: Compute) -> Iterator[Block]:
+def blend(rows: list[Span], columns: list[Span], compute: Compute, seams: Seams | None = None) -> Iterator[Block]:
     """Compute every tile once, and yield each part of the whole as soon as it is finished.
 
     What is kept meanwhile is one tile, and the overlap with the row of tiles below.
@@ -78,12 +88,19 @@ def blend(rows: list[Span], columns: list[Span], compute: Compute) -> Iterator[B
         rows: Tiles along H.
         columns: Tiles along W.
         compute: From the rows and columns of a tile to its values, which are overwritten.
+        seams: Told the labels of both tiles wherever two overlap; values are then probabilities.
     """
     above: Tensor | None = None
+    labels_above: Tensor | None = None
     for i, row in enumerate(rows):
         below: list[Tensor] = []
+        labels_below: list[Tensor] = []
         finished = (rows[i + 1].start if i + 1 < len(rows) else row.stop) - row.start
-        for column, values in _finish_columns(row, columns, compute):
+        for column, values in _finish_columns(row, columns, compute, seams):
+            if seams is not None:
+                if labels_above is not None:
+                    seams.compare(labels_above[:, column], seams.labels(values[:, : labels_above.shape[0]]), across=0)
+                labels_below.append(seams.labels(values[:, finished:]))
             if len(rows) > 1:
                 _weigh(values, row.weights[:, None])
             if above is not None:
@@ -91,18 +108,26 @@ def blend(rows: list[Span], columns: list[Span], compute: Compute) -> Iterator[B
             yield Block(slice(row.start, row.start + finished), column, values[:, :finished])
             below.append(values[:, finished:].clone())
         above = torch.cat(below, dim=2) if below[0].shape[1] else None
+        labels_above = torch.cat(labels_below, dim=1) if above is not None and labels_below else None
 
 
-def _finish_columns(row: Span, columns: list[Span], compute: Compute) -> Iterator[tuple[slice, Tensor]]:
+def _finish_columns(
+    row: Span, columns: list[Span], compute: Compute, seams: Seams | None
+) -> Iterator[tuple[slice, Tensor]]:
     """Blend one row of tiles from left to right; yield columns to which no further tile adds."""
     left: Tensor | None = None
+    labels: Tensor | None = None
     for j, column in enumerate(columns):
         values = compute(slice(row.start, row.stop), slice(column.start, column.stop))
+        stop = columns[j + 1].start if j + 1 < len(columns) else column.stop
+        if seams is not None:
+            if labels is not None:
+                seams.compare(labels, seams.labels(values[:, :, : labels.shape[1]]), across=1)
+            labels = seams.labels(values[:, :, stop - column.start :])
         if len(columns) > 1:
             _weigh(values, column.weights)
         if left is not None:
             _add(values[:, :, : left.shape[2]], left)
-        stop = columns[j + 1].start if j + 1 < len(columns) else column.stop
         left = values[:, :, stop - column.start :].clone()
         yield slice(column.start, stop), values[:, :, : stop - column.start]
 
@@ -134,8 +159,11 @@ def _starts(length: int, tile: int, overlap: int, align: int) -> list[int]:
     return starts
 
 
-def _ramp(length: int) -> NDArray[np.float32]:
+def _ramp(length: int, blend: Blend = "linear") -> NDArray[np.float32]:
     """Return what the right one of two tiles counts for where they overlap: 0, then rising, then 1."""
+    if blend == "none":
+        return (np.arange(length) >= length // 2).astype(np.float32)
     margin = length // 4
     position = (np.arange(length) + 0.5 - margin) / (length - 2 * margin)
-    return position.clip(0, 1).astype(np.float32)
+    rising = position.clip(0, 1)
+    return (np.sin(np.pi / 2 * rising) ** 2 if blend == "hann" else rising).astype(np.float32)
