@@ -174,11 +174,8 @@ def _measure(
     prediction = segmenter.ids(segmenter.read(pixels), options)
     counts = Confusion(segmenter.num_classes).add(target, prediction)
     scores = Scores.from_confusion(counts)
-    return (
-        ImageScore(pair.name, scores.pixel_accuracy, scores.ignored_share),
-        counts,
-        Boundary(segmenter.num_classes).add(target, prediction),
-    )
+    score = ImageScore(pair.name, scores.pixel_accuracy, scores.ignored_share)
+    return score, counts, Boundary(segmenter.num_classes).add(target, prediction)
 
 
 def _choose(
