@@ -39,5 +39,5 @@ def test_only_numbers_without_gain_come_with_a_warning() -> None:
 )
 def test_a_file_that_was_damaged_is_named_with_the_way_out(tmp_path: Path, text: str) -> None:
     (tmp_path / TUNED).write_text(text)
-    with pytest.raises(RunError, match=r"crf\.yaml cannot be read .* perpixel tune-crf"):
+    with pytest.raises(RunError, match=r"crf\.yaml cannot be read .*`perpixel tune-crf"):
         load_tuned(tmp_path)

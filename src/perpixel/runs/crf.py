@@ -9,6 +9,8 @@ found:                        how: on what, and what it brought
   images: 40
   before: {mean_iou: 0.66, mean_iou_near_borders: 0.41}
   after: {mean_iou: 0.67, mean_iou_near_borders: 0.44}
+
+Whoever searched without gain is told so, and so is whoever uses the numbers then.
 """
 
 from dataclasses import dataclass
