@@ -1,0 +1,150 @@
+r"""Mean field of the fully connected CRF in PyTorch, differentiable in everything but the features.
+
+    logits ----------------------------------+
+       |                                     v
+    softmax -> q -> filter, one a kernel -> weigh, add -> compatibility -> subtract -> logits
+               ^                                                                          |
+               +--------------------------------- softmax <-------------------------------+
+
+The gradient of a filter is its exact transpose, so gradients through any number of iterations are exact too.
+
+Source: Krähenbühl & Koltun, NIPS 2011, Alg. 1; Zheng et al., "Conditional Random Fields as Recurrent Neural Networks",
+    ICCV 2015, arXiv:1502.03240, Alg. 1, for the gradient.
+Letters: N points, K classes, d features.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from perpixel.crf.options import Normalization
+from perpixel.crf.torch_lattice import Lattice
+
+TINY = 1e-20  # pydensecrf's; keeps a norm from being zero
+
+Weight = float | Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class NormalizedFilter:
+    """A lattice, and what values are multiplied by before and after it; built by `NormalizedFilter.of`."""
+
+    lattice: Lattice
+    before: Float[Tensor, "N 1"] | None
+    after: Float[Tensor, "N 1"] | None
+
+    @classmethod
+    @torch.no_grad()
+    def of(
+        cls,
+        features: Float[Tensor, "N d"],
+        normalization: Normalization = "symmetric",
+        groups: Int64[Tensor, " N"] | None = None,
+    ) -> Self:
+        """Build a filter.
+
+        Args:
+            features: Each divided by its standard deviation.
+            normalization: By n, the filtered map of ones. "symmetric": by √n before and after; "after": by n after;
+                "none": not at all.
+            groups: Points of different groups do not see each other; None for one group.
+
+        Source: lucasb-eyer/pydensecrf, src/pairwise.cpp, where "none" computes a mean norm and does not use it.
+        """
+        lattice = Lattice.of(features, groups)
+        if normalization == "none":
+            return cls(lattice, None, None)
+        norm = lattice.filter(features.new_ones(len(features), 1)).add_(TINY)
+        if normalization == "after":
+            return cls(lattice, None, norm.reciprocal_())
+        root = norm.rsqrt_()
+        return cls(lattice, root, root)
+
+    def filter(self, values: Float[Tensor, "N K"], transpose: bool = False) -> Float[Tensor, "N K"]:
+        """Blur values, or apply the transpose of that; the result is a new tensor without a gradient."""
+        before, after = (self.after, self.before) if transpose else (self.before, self.after)
+        blurred = self.lattice.filter(values if before is None else values * before.to(values.dtype), transpose)
+        return blurred if after is None else blurred.mul_(after.to(values.dtype))
+
+
+class _Filtered(torch.autograd.Function):
+    """A filter is linear: its gradient is its transpose, whose gradient is the filter again."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, kernel: NormalizedFilter, transpose: bool) -> Tensor:
+        ctx.kernel, ctx.transpose = kernel, transpose
+        return kernel.filter(values, transpose)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        return filtered(gradient.contiguous(), ctx.kernel, not ctx.transpose), None, None
+
+
+def filtered(values: Float[Tensor, "N K"], kernel: NormalizedFilter, transpose: bool = False) -> Float[Tensor, "N K"]:
+    """Filter values, with gradients to them of any order."""
+    result: Tensor = _Filtered.apply(values, kernel, transpose)  # type: ignore[no-untyped-call]
+    return result
+
+
+def mean_field(
+    logits: Float[Tensor, "N K"],
+    kernels: Sequence[NormalizedFilter],
+    weights: Sequence[Weight],
+    compatibility: Float[Tensor, "K K"] | None = None,
+    iterations: int = 10,
+) -> Float[Tensor, "N K"]:
+    """Iterate mean field, logits in and logits out.
+
+    Args:
+        logits: −unary, any offset a point.
+        kernels: Filters; as many as weights.
+        weights: Of each kernel: a number, one for each class (K,), or a matrix (K, K) over the filtered classes
+            (row: the class that receives).
+        compatibility: What class k pays beside class l, row k; None is Potts, as −1 on the diagonal.
+        iterations: 0 returns the logits.
+
+    Returns: Logits of the approximate posterior: their softmax is the next q.
+
+    Source: Zheng et al., ICCV 2015, Alg. 1. The sum over j includes i itself, as in all released code (the paper's does
+        not).
+    """
+    current = logits
+    for _ in range(iterations):
+        q = current.softmax(dim=1)
+        message = sum(weighed(filtered(q, kernel), weight) for kernel, weight in zip(kernels, weights, strict=True))
+        current = logits + message if compatibility is None else logits - message @ compatibility.T
+    return current
+
+
+def weighed(values: Float[Tensor, "N K"], weight: Weight) -> Float[Tensor, "N K"]:
+    """Multiply by a number, by one number a class, or by a matrix over the classes."""
+    return values @ weight.T if isinstance(weight, Tensor) and weight.ndim == 2 else values * weight
+
+
+def mean_field_torch(
+    unary: Float[Tensor, "K N"],
+    features: Sequence[Float[Tensor, "N d"]],
+    weights: Sequence[Weight],
+    compatibility: Float[Tensor, "K K"] | None = None,
+    iterations: int = 10,
+    normalization: Normalization = "symmetric",
+) -> Float[Tensor, "K N"]:
+    """Return the approximate posterior of one image's points.
+
+    Args:
+        unary: −log p, any offset a point; the device and type of the result.
+        features: Of each kernel, divided by the standard deviations.
+        weights: Of each kernel: a number, (K,) or (K, K).
+        compatibility: What class k pays beside class l, row k; None is Potts.
+        iterations: 0 returns softmax(−unary).
+        normalization: "symmetric", "after" or "none"; see `NormalizedFilter.of`.
+
+    Returns: Probabilities; they sum to 1 over K.
+    """
+    kernels = [NormalizedFilter.of(feature, normalization) for feature in features]
+    logits = mean_field(unary.neg().T.contiguous(), kernels, weights, compatibility, iterations)
+    return logits.softmax(dim=1).T
