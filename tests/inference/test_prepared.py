@@ -47,6 +47,50 @@ def test_batch_normalisations_are_folded_and_the_network_stays_as_it_was(monkeyp
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
+@pytest.mark.parametrize("name", ["deeplab-v2-resnet101", "frrn-a", "deconvnet", "bayesian-segnet"])
+def test_batch_normalisations_are_folded_wherever_they_stand(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "choose", lambda *_: nn.Conv2d)
+    network = trained(name)
+    prepared = prepare_for_inference(network, (32, 32))
+    left = [layer for layer in prepared.modules() if isinstance(layer, nn.BatchNorm2d)]
+    assert len(left) < sum(isinstance(layer, nn.BatchNorm2d) for layer in network.modules()) / 4
+    image = torch.randn(1, 3, 45, 37)
+    with torch.inference_mode():
+        torch.testing.assert_close(prepared(image), network(image), rtol=1e-3, atol=1e-3)
+
+
+class ReadTwice(nn.Module):
+    """Its convolution's result goes to the normalisation and past it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.norm, self.other = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.BatchNorm2d(4)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        features = self.convolution(image)
+        return torch.cat([self.norm(features), features], 1)
+
+
+class CalledTwice(ReadTwice):
+    """Its convolution has two results, each normalised."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.norm(self.convolution(image)) + self.other(self.convolution(-image))
+
+
+@pytest.mark.parametrize("kind", [ReadTwice, CalledTwice])
+def test_a_result_that_something_else_reads_too_stays_as_it_is(kind: type[ReadTwice]) -> None:
+    torch.manual_seed(0)
+    network = kind()
+    network(torch.randn(8, 3, 9, 9))
+    network.eval()
+    prepared = prepare_for_inference(network, (9, 9))
+    assert isinstance(prepared.norm, nn.BatchNorm2d)
+    image = torch.randn(1, 3, 9, 9)
+    with torch.inference_mode():
+        torch.testing.assert_close(prepared(image), network(image))
+
+
 def test_layers_are_measured_at_the_size_they_will_see() -> None:
     network = nn.Sequential(nn.Conv2d(3, 16, 3), nn.MaxPool2d(2), nn.Conv2d(16, 16, 3, padding=1), nn.Conv2d(16, 16, 1))
     with torch.no_grad():

@@ -11,12 +11,16 @@ Nothing is guessed: each convolution is timed in every way on a map of the size 
 
 import copy
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.overrides import TorchFunctionMode
 
 from perpixel.inference.margin import narrow_margins
 from perpixel.inference.packed import PackedConv2d, is_available
@@ -24,6 +28,7 @@ from perpixel.inference.winograd import WinogradConv2d
 
 GAIN = 0.95  # of the plain layer's time; a tie is left alone
 ROUNDS = 3
+SMALL = 33  # side of the image that shows which layers belong together
 Shape = tuple[int, ...]
 
 
@@ -40,7 +45,7 @@ def prepare_for_inference(network: nn.Module, image_size: tuple[int, int], in_ch
     """
     with torch.inference_mode(False), torch.no_grad():
         prepared = copy.deepcopy(network).eval().requires_grad_(False)
-        fold_batch_norms(prepared)
+        fold_batch_norms(prepared, in_channels)
         narrow_margins(prepared)
         parameter = next(prepared.parameters(), None)
         if parameter is None or parameter.device.type != "cpu" or parameter.dtype != torch.float32:
@@ -51,17 +56,58 @@ def prepare_for_inference(network: nn.Module, image_size: tuple[int, int], in_ch
     return prepared
 
 
-def fold_batch_norms(network: nn.Module) -> None:
-    """Put every batch normalisation that follows a convolution in an `nn.Sequential` into its weights."""
-    for block in network.modules():
-        if not isinstance(block, nn.Sequential):
-            continue
-        names = list(block._modules)
-        for first, second in pairwise(names):
-            convolution, norm = block._modules[first], block._modules[second]
-            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d) and norm.track_running_stats:
-                block._modules[first] = fuse_conv_bn_eval(convolution, norm)
-                block._modules[second] = nn.Identity()
+def fold_batch_norms(network: nn.Module, in_channels: int) -> None:
+    """Put every batch normalisation that alone reads a convolution's result into the convolution's weights.
+
+    Which those are is seen in a pass over a small image: names and order in the network do not say it.
+    """
+    watch = Reads()
+    hooks = [layer.register_forward_hook(partial(watch.note, name)) for name, layer in network.named_modules()]
+    with watch:
+        network(torch.zeros(1, in_channels, SMALL, SMALL))
+    for hook in hooks:
+        hook.remove()
+    for name, before in watch.pairs():
+        convolution, norm = network.get_submodule(before), network.get_submodule(name)
+        transposed = isinstance(convolution, nn.ConvTranspose2d) and convolution.groups == 1
+        foldable = transposed or isinstance(convolution, nn.Conv2d)
+        if foldable and isinstance(norm, nn.BatchNorm2d) and norm.track_running_stats:
+            replace(network, before, fuse_conv_bn_eval(convolution, norm, transposed))
+            replace(network, name, nn.Identity())
+
+
+class Reads(TorchFunctionMode):
+    """Watches which layer reads which layer's result, and how often anything does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[int] = Counter()
+        self.calls: dict[str, list[tuple[Any, Any]]] = {}
+        self.kept: list[Any] = []  # so that no two tensors of the pass have the same id
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run a function, and count its arguments if it computes something."""
+        result = function(*args, **(kwargs or {}))
+        if isinstance(result, (Tensor, tuple, list)) and not isinstance(result, torch.Size):
+            given = [*args, *(kwargs or {}).values()]
+            listed = [value for values in given if isinstance(values, (tuple, list)) for value in values]
+            self.counts.update(id(value) for value in [*given, *listed] if isinstance(value, Tensor))
+            self.kept.append((given, result))
+        return result
+
+    def note(self, name: str, _: nn.Module, given: tuple[Any, ...], result: Any) -> None:
+        """Take down a layer's call."""
+        self.calls.setdefault(name, []).append((given[0] if given else None, result))
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Yield layers and the one whose result they alone read, where both are called once."""
+        once = {name: calls[0] for name, calls in self.calls.items() if len(calls) == 1}
+        writers: dict[int, str] = {}
+        for name, (_, result) in once.items():
+            writers.setdefault(id(result), name)  # a block's result is its last layer's, which was noted before
+        for name, (given, _) in once.items():
+            if id(given) in writers and self.counts[id(given)] == 1:
+                yield name, writers[id(given)]
 
 
 def input_shapes(network: nn.Module, image: Tensor) -> dict[str, Shape]:
