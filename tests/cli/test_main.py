@@ -20,6 +20,12 @@ from perpixel.cli.main import expand, main
         ("evaluate run --json --flip", "evaluate run --json - --flip"),
         ("evaluate run --json out.json", "evaluate run --json out.json"),
         ("models --json", "models --json"),
+        ("evaluate run --crf", "evaluate run --crf auto"),
+        ("evaluate run --crf --flip", "evaluate run --crf auto --flip"),
+        ("predict run --crf a.jpg --out o", "predict run --crf auto a.jpg --out o"),
+        ("predict run --crf photos/ --out o", "predict run --crf auto photos/ --out o"),
+        ("predict run a.jpg --crf deeplab-v1 --out o", "predict run a.jpg --crf deeplab-v1 --out o"),
+        ("predict run a.jpg --crf deplab --out o", "predict run a.jpg --crf deplab --out o"),
     ],
 )
 def test_lists_are_expanded(given: str, expanded: str) -> None:

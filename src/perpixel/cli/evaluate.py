@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from perpixel.cli.inference_options import (
+    Blend,
+    Crf,
     Device,
     Flip,
     Fusion,
     Overlap,
+    Rotations,
+    Samples,
     Scales,
     Tile,
     choose_device,
@@ -39,6 +43,10 @@ def evaluate_command(
     flip: Flip = False,
     tile: Tile = None,
     overlap: Overlap = None,
+    rotations: Rotations = 1,
+    blend: Blend = "linear",
+    samples: Samples = 0,
+    crf: Crf = None,
     json: Annotated[Path | None, typer.Option("--json", help="Write everything to this file; - is stdout.")] = None,
     report: Annotated[
         Path | None, typer.Option(help="Make this folder, with a page of scores and pictures in it.")
@@ -54,7 +62,9 @@ def evaluate_command(
     """
     from rich.console import Console
 
-    options = make_options(scales, fusion, flip, tile, overlap)
+    options = make_options(
+        scales, fusion, flip, tile, overlap, rotations=rotations, blend=blend, samples=samples, crf=crf, run=run
+    )
     _require_places(json, report)
     messages = Console(stderr=True, highlight=False, soft_wrap=True)
     evaluation = _measure(run, data or [], split, options, choose_device(device), bool(report))

@@ -1,10 +1,13 @@
 """The options of prediction, which `evaluate` and `predict` share."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 if TYPE_CHECKING:
+    from perpixel.crf.options import CrfOptions
     from perpixel.inference.options import Options
 
 Scales = Annotated[
@@ -18,17 +21,59 @@ Tile = Annotated[
     typer.Option(help="H W of tiles in pixels; images that are too large for memory are tiled anyway."),
 ]
 Overlap = Annotated[int | None, typer.Option(help="How far tiles overlap at least, in pixels.")]
+Rotations = Annotated[
+    int, typer.Option(help="Look at N turns of the image; 1, 2 and 4 are exact, others resample. U-Net takes 7.")
+]
+Blend = Annotated[
+    str, typer.Option(help="How tiles are joined: linear or hann fade, none cuts, mean counts all tiles alike.")
+]
+Samples = Annotated[int, typer.Option(help="Average T passes with dropout (Bayesian SegNet); 0 drops nothing.")]
+Crf = Annotated[
+    str | None,
+    typer.Option(
+        "--crf",
+        metavar="[PRESET]",
+        help="Sharpen edges last by a fully connected CRF: with the run's own numbers (tune-crf), else its paper's, "
+        "or a preset such as deeplab-v1-largefov.",
+    ),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 
 def make_options(
-    scales: list[float] | None, fusion: str, flip: bool, tile: tuple[int, int] | None, overlap: int | None
+    scales: list[float] | None,
+    fusion: str,
+    flip: bool,
+    tile: tuple[int, int] | None,
+    overlap: int | None,
+    *,
+    rotations: int = 1,
+    blend: str = "linear",
+    samples: int = 0,
+    crf: str | None = None,
+    run: Path | None = None,
 ) -> "Options":
-    """Return what was asked for, checked."""
+    """Return what was asked for, checked; `run` says which CRF "auto" is."""
     from perpixel.inference.options import Options
 
-    method: Any = fusion  # Options checks it
-    return Options(tuple(scales or (1.0,)), method, flip, tile, overlap)
+    fused, joined = cast(Any, fusion), cast(Any, blend)  # Options checks them
+    looks = tuple(scales or (1.0,))
+    options = Options(looks, fused, flip, tile, overlap, rotations, joined, samples)
+    if crf is None or run is None:
+        return options
+    return replace(options, crf=_choose_crf(run, crf))
+
+
+def _choose_crf(run: Path, word: str) -> "CrfOptions":
+    """Return the CRF's numbers, and say on stderr where they are from."""
+    from perpixel.runs.crf_choice import choose_crf
+    from perpixel.runs.run import Run
+
+    choice = choose_crf(Run.open(run), word)
+    typer.echo(f"CRF: {choice.source}", err=True)
+    if choice.warning:
+        typer.echo(f"Warning: {choice.warning}.", err=True)
+    return choice.options
 
 
 def choose_device(name: str) -> str | None:

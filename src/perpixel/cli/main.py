@@ -5,8 +5,10 @@ with code 1; `--debug` shows the traceback.
 """
 
 import os
+import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import typer
 
@@ -97,7 +99,10 @@ def _explain(error: Exception) -> str:
 
 
 def expand(words: Sequence[str]) -> list[str]:
-    """Repeat the name of a variadic option before each of its values; let a bare `evaluate --json` mean stdout."""
+    """Repeat the name of a variadic option before each of its values.
+
+    A bare `evaluate --json` means stdout, a bare `--crf` the run's own.
+    """
     expanded: list[str] = []
     option, values = "", 0
     for index, word in enumerate(words):
@@ -107,6 +112,8 @@ def expand(words: Sequence[str]) -> list[str]:
             following = words[index + 1] if index + 1 < len(words) else "--"
             if word == "--json" and words[0] == "evaluate" and following.startswith("--"):
                 expanded.append("-")
+            if word == "--crf" and not _is_preset(following):
+                expanded.append("auto")
             continue
         if option in VARIADIC and values and _is_value(option, word):
             expanded.append(option)
@@ -128,6 +135,15 @@ def _is_value(option: str, word: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_preset(word: str) -> bool:
+    """Tell the name of a CRF's preset, even a mistyped one, from an argument that follows."""
+    from perpixel.crf.options import PRESETS
+
+    return word in (*PRESETS, "auto") or (
+        re.fullmatch(r"[a-z][a-z0-9-]*", word) is not None and not Path(word).exists()
+    )
 
 
 def _say(message: str) -> None:

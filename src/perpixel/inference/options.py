@@ -81,6 +81,24 @@ class Options:
                 f"{self.overlap}. Take at most {min(self.tile) // 2}, or larger tiles."
             )
 
+    def words(self) -> str:
+        """Say in a line what is done."""
+        said = ["scales " + ", ".join(f"{scale:g}" for scale in self.scales)]
+        said += ["mirrored too"] if self.flip else []
+        said += [f"{self.rotations} rotations"] if self.rotations > 1 else []
+        said += [f"fused by {self.fusion}"] if self.looks > 1 else []
+        said += [f"{self.samples} passes with dropout"] if self.samples else []
+        if self.tile is not None:
+            overlap = "" if self.overlap is None else f" that share {self.overlap}"
+            said += [f"tiles of {self.tile[0]} × {self.tile[1]} pixels{overlap} ({self.blend})"]
+        said += ["then a CRF"] if self.crf else []
+        return ", ".join(said)
+
+    @property
+    def looks(self) -> int:
+        """How many times the network sees each image, or tile, in a pass."""
+        return len(self.scales) * (1 + self.flip) * self.rotations
+
     def to_json(self) -> dict[str, Any]:
         """Return numbers, words, lists and None, from which `from_json` makes the same options again."""
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}

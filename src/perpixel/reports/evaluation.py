@@ -99,7 +99,8 @@ def render(evaluation: Evaluation, title: str = "evaluation", metrics: Sequence[
 
 def _sections(evaluation: Evaluation, heading: str, metrics: Sequence[Mapping[str, object]]) -> Iterator[str]:
     yield f"<h1>{escape(heading)}</h1>"
-    yield f'<p class="faint">{evaluation.count} images; {escape(_options(evaluation))}; perpixel {__version__}</p>'
+    how = escape(evaluation.options.words())
+    yield f'<p class="faint">{evaluation.count} images; {how}; perpixel {__version__}</p>'
     yield from (f'<p class="warning">{escape(warning)}.</p>' for warning in evaluation.warnings)
     yield _scores(evaluation)
     yield "<h2>Classes</h2>" + _classes(evaluation)
@@ -114,16 +115,6 @@ def _sections(evaluation: Evaluation, heading: str, metrics: Sequence[Mapping[st
     if evaluation.failed:
         lines = (f"<li>{escape(f.source)}: {escape(f.reason)}</li>" for f in evaluation.failed)
         yield "<h2>Not measured</h2><ul>" + "".join(lines) + "</ul>"
-
-
-def _options(evaluation: Evaluation) -> str:
-    options = evaluation.options
-    said = ["scales " + ", ".join(f"{scale:g}" for scale in options.scales)]
-    if len(options.scales) > 1 or options.flip:
-        said.append(f"fused by {options.fusion}")
-    said += ["mirrored too"] if options.flip else []
-    said += [f"tiles of {options.tile[0]} × {options.tile[1]}"] if options.tile else []
-    return ", ".join(said)
 
 
 def _scores(evaluation: Evaluation) -> str:

@@ -4,7 +4,7 @@ Letters: K classes, H W pixels.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from perpixel.data.dataset import Dataset, Pair
 from perpixel.errors import DataError
 from perpixel.inference.options import DEFAULT, Options
+from perpixel.inference.seams import Seams
 from perpixel.inference.segmenter import Segmenter
 from perpixel.metrics.boundary import Boundary
 from perpixel.metrics.confusion import Confusion
@@ -59,6 +60,7 @@ class Evaluation:
         failed: Pairs that could not be measured, and why.
         best: Images to look at, best first.
         worst: Images to look at, worst first.
+        seams: How neighbouring tiles agree; false where nothing was tiled.
     """
 
     data: str
@@ -74,6 +76,7 @@ class Evaluation:
     failed: tuple[Failure, ...]
     best: tuple[Example, ...] = ()
     worst: tuple[Example, ...] = ()
+    seams: Seams = field(default_factory=Seams)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -89,6 +92,8 @@ class Evaluation:
         if np.count_nonzero(predicted) == 1 and np.count_nonzero(self.confusion.counts.sum(1)) > 1:
             name = self.classes[int(predicted.argmax())]
             found.append(f"every pixel is predicted as {name}: train longer, or look at the class weights")
+        if self.seams.warning:
+            found.append(self.seams.warning)
         if self.failed:
             found.append(f"{len(self.failed)} of {self.count + len(self.failed)} pairs are not in the scores")
         return tuple(found)
@@ -103,7 +108,8 @@ class Evaluation:
             "ignored_pixels": self.confusion.ignored,
             "boundary": self.boundary.to_json(self.classes),
             "confusion": {"rows": "truth", "columns": "prediction", "counts": self.confusion.counts.tolist()},
-            "options": asdict(self.options),
+            "options": self.options.to_json(),
+            "seams": self.seams.to_json() if self.seams else None,
             "worst": [asdict(score) for score in self.images[:NAMED]],
             "best": [asdict(score) for score in self.images[::-1][:NAMED]],
             "warnings": list(self.warnings),
@@ -131,16 +137,19 @@ def evaluate(
 
     Raises:
         DataError: The split is unknown or empty, or none of its pairs can be read.
+        UsageError: The network cannot follow the options.
     """
     pairs = dataset.pairs(split)
     if not pairs:
         raise DataError(f"evaluate: expected pairs in {split}, found none. Look with `perpixel inspect`.")
+    segmenter.check(options)
     segmenter.expect(len(pairs))
+    seams = Seams()
     confusion, boundary, failed = Confusion(segmenter.num_classes), Boundary(segmenter.num_classes), []
     ranked: list[tuple[ImageScore, Pair]] = []
     for index, pair in enumerate(pairs):
         try:
-            score, counts, near = _measure(segmenter, dataset, pair, options)
+            score, counts, near = _measure(segmenter, dataset, pair, options, seams)
             confusion, boundary = confusion + counts, boundary + near
             ranked.append((score, pair))
         except (DataError, MemoryError) as error:
@@ -164,14 +173,15 @@ def evaluate(
         images=tuple(score for score, _ in labelled), failed=tuple(failed),
         best=tuple(_example(segmenter, dataset, entry, options) for entry in best),
         worst=tuple(_example(segmenter, dataset, entry, options) for entry in worst),
+        seams=seams,
     )  # fmt: skip
 
 
 def _measure(
-    segmenter: Segmenter, dataset: Dataset, pair: Pair, options: Options
+    segmenter: Segmenter, dataset: Dataset, pair: Pair, options: Options, seams: Seams
 ) -> tuple[ImageScore, Confusion, Boundary]:
     pixels, target = dataset.read(pair)
-    prediction = segmenter.ids(segmenter.read(pixels), options)
+    prediction = segmenter.ids(segmenter.read(pixels), options, seams)
     counts = Confusion(segmenter.num_classes).add(target, prediction)
     scores = Scores.from_confusion(counts)
     score = ImageScore(pair.name, scores.pixel_accuracy, scores.ignored_share)
