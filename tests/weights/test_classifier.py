@@ -81,6 +81,18 @@ def msra_file(path: Path) -> tuple[Path, dict[str, Tensor]]:
     return path, state
 
 
+@pytest.mark.parametrize("ending", ["pth", "safetensors"])
+@pytest.mark.parametrize("classifier", ["vgg16", "alexnet-caffe", "googlenet", "googlenet-caffe", "resnet50-msra"])
+def test_a_classifiers_own_state_dict_comes_back(classifier: str, ending: str, tmp_path: Path) -> None:
+    state = build_classifier(classifier, num_classes=10, width=1 / 16).state_dict()
+    path = tmp_path / f"own.{ending}"
+    (torch.save if ending == "pth" else save_file)(state, path)
+    loaded = load(path, classifier)
+    expected = {key for key in state if not key.endswith("num_batches_tracked") and ".aux" not in f".{key}"}
+    assert set(loaded) == expected
+    assert all(torch.equal(value, state[key]) for key, value in loaded.items())
+
+
 def test_a_caffe_resnet_joins_its_norms_and_takes_conv1s_bias_into_the_mean(tmp_path: Path) -> None:
     """The released ResNet-50 has a bias in conv1, the deeper two have none."""
     path, state = msra_file(tmp_path / "ResNet-50-model.caffemodel")

@@ -1,5 +1,7 @@
 """Weights of a whole classifier, as its own state dict holds them."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from torch import Tensor
@@ -35,7 +37,7 @@ def load(
         WeightsError: It cannot be had or read, or holds another network; missing and unexpected keys are listed.
     """
     held = read(name_or_path, classifier, progress)
-    tensors = {key: value for key, value in held.tensors.items() if not _is_auxiliary(key)}
+    tensors = {key: value for key, value in _plainly_named(held.tensors, classifier) if not _is_auxiliary(key)}
     _require_complete(held, tensors, classifier)
     _fold(held, tensors, classifier, pixels or FED.get(classifier, TORCHVISION))
     return {names.own_key(classifier, key): value for key, value in tensors.items()}
@@ -60,6 +62,13 @@ def fold_first(tensors: dict[str, Tensor], classifier: str, held: Pixels, wanted
 def _fold(held: Pretrained, tensors: dict[str, Tensor], classifier: str, wanted: PixelFormat) -> None:
     if held.pixels is not None and not same(held.pixels, wanted):
         tensors |= fold_first(tensors, classifier, held.pixels, wanted)
+
+
+def _plainly_named(tensors: dict[str, Tensor], classifier: str) -> Iterator[tuple[str, Tensor]]:
+    """Take the classifier's own places, encoder and head, off names that have them."""
+    for key, value in tensors.items():
+        plain = re.sub(r"^(head|encoder)\.(stages\.stage\d\.)?", "", key)
+        yield (plain if names.own_key(classifier, plain) == key else key), value
 
 
 def _is_auxiliary(key: str) -> bool:
