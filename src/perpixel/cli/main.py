@@ -13,6 +13,7 @@ from pathlib import Path
 import typer
 
 from perpixel import __version__
+from perpixel.cli.crf import crf_command
 from perpixel.cli.demo import demo_command
 from perpixel.cli.evaluate import evaluate_command
 from perpixel.cli.explain import explain_command
@@ -63,6 +64,7 @@ app.command("weights")(weights_command)
 app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
 app.command("predict")(predict_command)
+app.command("crf")(crf_command)
 app.command("heatmap")(heatmap_command)
 
 
