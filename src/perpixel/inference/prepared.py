@@ -69,10 +69,13 @@ def fold_batch_norms(network: nn.Module, in_channels: int) -> None:
         hook.remove()
     for name, before in watch.pairs():
         convolution, norm = network.get_submodule(before), network.get_submodule(name)
-        transposed = isinstance(convolution, nn.ConvTranspose2d) and convolution.groups == 1
-        foldable = transposed or isinstance(convolution, nn.Conv2d)
-        if foldable and isinstance(norm, nn.BatchNorm2d) and norm.track_running_stats:
-            replace(network, before, fuse_conv_bn_eval(convolution, norm, transposed))
+        if not isinstance(norm, nn.BatchNorm2d) or not norm.track_running_stats:
+            continue
+        if isinstance(convolution, nn.Conv2d):
+            replace(network, before, fuse_conv_bn_eval(convolution, norm))
+            replace(network, name, nn.Identity())
+        elif isinstance(convolution, nn.ConvTranspose2d) and convolution.groups == 1:
+            replace(network, before, fuse_conv_bn_eval(convolution, norm, transpose=True))
             replace(network, name, nn.Identity())
 
 
