@@ -57,3 +57,35 @@ def test_blending_parts_of_one_picture_gives_the_picture(
         assert result[:, r, c].isnan().all()  # each pixel once
         result[:, r, c] = values
     torch.testing.assert_close(result, picture, atol=1e-5, rtol=0)
+
+
+@given(axes(), axes(), st.integers(0, 150))
+def test_what_is_blended_from_a_row_on_is_the_same_to_the_bit(
+    rows: tuple[int, int, int, int], columns: tuple[int, int, int, int], first: int
+) -> None:
+    tall, wide = spans(*rows), spans(*columns)
+    noise = torch.rand(len(tall), len(wide), 1, rows[0], columns[0])  # no two tiles agree where they overlap
+    tiles = {(r.start, c.start): noise[i, j] for i, r in enumerate(tall) for j, c in enumerate(wide)}
+    computed = []
+
+    def compute(r: slice, c: slice) -> torch.Tensor:
+        computed.append(r)
+        return tiles[r.start, c.start][:, r, c].clone()
+
+    whole, rest = torch.zeros(1, rows[0], columns[0]), torch.zeros(1, rows[0], columns[0])
+    for r, c, values in blend(tall, wide, compute):
+        whole[:, r, c] = values
+    computed.clear()
+    for r, c, values in blend(tall, wide, compute, first=first):
+        assert r.stop > first
+        rest[:, r, c] = values
+    assert torch.equal(whole[:, first:], rest[:, first:])
+    assert all(r.stop > first for r in computed)
+
+
+def test_the_overlap_is_carried_where_the_caller_says() -> None:
+    carry: dict[int, torch.Tensor] = {}
+    parts = spans(40, 16, 4)
+    list(blend(parts, parts, lambda r, c: torch.ones(2, r.stop - r.start, c.stop - c.start), carry=carry))
+    assert sorted(carry) == list(range(len(parts)))
+    assert {part.shape[:2] for part in carry.values()} == {(2, parts[0].stop - parts[1].start)}

@@ -10,7 +10,7 @@
 Letters: N = 1 image, C channels, K classes, H W pixels.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -190,6 +190,8 @@ class Segmenter:
         *,
         seams: Seams | None = None,
         uncertainty: bool = False,
+        first: int = 0,
+        carry: MutableMapping[int, Tensor] | None = None,
     ) -> Iterator[Block]:
         """Yield probabilities of an image that need never be in memory as a whole; see `blocks`.
 
@@ -201,16 +203,19 @@ class Segmenter:
             seams: Told how neighbouring tiles agree.
             uncertainty: Blocks hold more than K maps: the entropy, and with passes before it variances (K) and
                 after it the mutual information.
+            first: What lies above this row is not needed; see `tiles.blend`.
+            carry: Holds what tiles and the tiles below them share; see `tiles.blend`.
         """
         whole = slice(0, size[0]), slice(0, size[1])
         if options.crf is None:
-            yield from self._blended(read, *whole, options, seams, uncertainty)
+            yield from self._blended(read, *whole, options, seams, uncertainty, first, carry)
             return
 
         def compute(rows: slice, columns: slice) -> Tensor:
             return self._refined(read, rows, columns, options, seams, uncertainty)
 
-        yield from blend(*plan_areas(size, options.crf, self.num_classes, self.memory), compute, seams)
+        areas = plan_areas(size, options.crf, self.num_classes, self.memory)
+        yield from blend(*areas, compute, seams, first=first, carry=carry)
 
     def _predict(
         self,
@@ -236,7 +241,15 @@ class Segmenter:
         return ids, kept, None if maps is None else UncertaintyMaps.unstack(maps)
 
     def _blended(
-        self, read: Read, rows: slice, columns: slice, options: Options, seams: Seams | None, uncertainty: bool
+        self,
+        read: Read,
+        rows: slice,
+        columns: slice,
+        options: Options,
+        seams: Seams | None,
+        uncertainty: bool,
+        first: int = 0,
+        carry: MutableMapping[int, Tensor] | None = None,
     ) -> Iterator[Block]:
         """Yield what the network says of a part of an image, in the part's own rows and columns."""
 
@@ -246,7 +259,7 @@ class Segmenter:
 
         size = rows.stop - rows.start, columns.stop - columns.start
         plan = plan_tiles(size, options, self.num_classes, self.scale, self.memory)
-        for block in blend(*plan, compute, seams):
+        for block in blend(*plan, compute, seams, first=first, carry=carry):
             yield block._replace(values=self._with_entropy(block.values)) if uncertainty else block
 
     def _refined(

@@ -15,7 +15,7 @@ Source: Ronneberger et al., "U-Net", MICCAI 2015, arXiv:1505.04597, Fig. 2; the 
 Letters: K classes, H W pixels.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -79,7 +79,15 @@ def spans(length: int, tile: int, overlap: int, align: int = 1, blend: Blend = "
     ]
 
 
-def blend(rows: list[Span], columns: list[Span], compute: Compute, seams: Seams | None = None) -> Iterator[Block]:
+def blend(
+    rows: list[Span],
+    columns: list[Span],
+    compute: Compute,
+    seams: Seams | None = None,
+    *,
+    first: int = 0,
+    carry: MutableMapping[int, Tensor] | None = None,
+) -> Iterator[Block]:
     """Compute every tile once, and yield each part of the whole as soon as it is finished.
 
     What is kept meanwhile is one tile, and the overlap with the row of tiles below.
@@ -89,26 +97,29 @@ def blend(rows: list[Span], columns: list[Span], compute: Compute, seams: Seams 
         columns: Tiles along W.
         compute: From the rows and columns of a tile to its values, which are overwritten.
         seams: Told the labels of both tiles wherever two overlap; values are then probabilities.
+        first: What lies above this row is not needed: tiles wholly above it are not computed, nor is anything
+            yielded that is. Blocks below it are the same to the bit as without it.
+        carry: Holds the overlap with the tiles below, by the number of the column; a dict if not given.
     """
-    above: Tensor | None = None
-    labels_above: Tensor | None = None
+    several, rows = len(rows) > 1, [row for row in rows if row.stop > first]
+    above: MutableMapping[int, Tensor] = {} if carry is None else carry
+    labels_above: dict[int, Tensor] = {}
     for i, row in enumerate(rows):
-        below: list[Tensor] = []
-        labels_below: list[Tensor] = []
         finished = (rows[i + 1].start if i + 1 < len(rows) else row.stop) - row.start
-        for column, values in _finish_columns(row, columns, compute, seams):
+        shared = rows[i - 1].stop - row.start if i else 0
+        for j, (column, values) in enumerate(_finish_columns(row, columns, compute, seams)):
             if seams is not None:
-                if labels_above is not None:
-                    seams.compare(labels_above[:, column], seams.labels(values[:, : labels_above.shape[0]]), across=0)
-                labels_below.append(seams.labels(values[:, finished:]))
-            if len(rows) > 1:
+                if shared:
+                    seams.compare(labels_above[j], seams.labels(values[:, :shared]), across=0)
+                labels_above[j] = seams.labels(values[:, finished:])
+            if several:
                 _weigh(values, row.weights[:, None])
-            if above is not None:
-                _add(values[:, : above.shape[1]], above[:, :, column])
-            yield Block(slice(row.start, row.start + finished), column, values[:, :finished])
-            below.append(values[:, finished:].clone())
-        above = torch.cat(below, dim=2) if below[0].shape[1] else None
-        labels_above = torch.cat(labels_below, dim=1) if above is not None and labels_below else None
+            if shared:
+                _add(values[:, :shared], above[j])
+            if row.start + finished > first:
+                yield Block(slice(row.start, row.start + finished), column, values[:, :finished])
+            if finished < values.shape[1]:
+                above[j] = values[:, finished:].clone()
 
 
 def _finish_columns(
