@@ -18,15 +18,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from perpixel.data.palette import displayable
+from perpixel.data.shades import colors
 
 INK, FAINT, PAPER = (38, 40, 48), (118, 122, 134), (255, 255, 255)
 NARROWEST, LONGEST = 480, 1600  # pixels: smaller photos are enlarged, larger ones shrunk
 
-# Dark violet to pale yellow by way of red: lightness rises evenly, so that it reads in grey and to the colour-blind
-ANCHORS = np.array(
-    [(10, 8, 40), (66, 14, 104), (126, 30, 108), (186, 54, 84), (232, 96, 46), (250, 160, 30), (250, 248, 170)],
-    dtype=np.float64,
-)
 STRONGEST = 0.8  # share of colour over the photo
 
 
@@ -57,13 +53,6 @@ def mixed(pixels: NDArray[np.uint8], share: NDArray[np.float32]) -> NDArray[np.u
     opacity = STRONGEST * share.clip(0, 1)[..., None]
     mixture = grey + opacity * (colors(share) - grey)
     return np.rint(mixture).clip(0, 255).astype(np.uint8)
-
-
-def colors(share: NDArray[Any]) -> NDArray[np.float32]:
-    """Return the colour of each value from 0 to 1, as (..., 3)."""
-    places = np.linspace(0, 1, len(ANCHORS))
-    channels = [np.interp(share, places, ANCHORS[:, channel]) for channel in range(3)]
-    return np.stack(channels, axis=-1).astype(np.float32)
 
 
 def fitted(picture: Image.Image) -> Image.Image:
