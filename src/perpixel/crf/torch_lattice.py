@@ -13,8 +13,8 @@ A vertex's integer coordinates are packed into one 64-bit key by a linear map, s
 Vertices are found by sorting, which is deterministic and the same on every device. All three stages are weighted sums
 of rows; `embedding_bag` computes those without atomics.
 
-Memory: 16 (d + 1) bytes a point and 24 (d + 1) bytes a vertex in float32, beside the values; building takes three
-times as much for a moment. Time and memory are linear in the points.
+Memory: 16 (d + 1) bytes a point and 24 (d + 1) bytes a vertex in float32, beside the values, and half as much for each
+scaling; building takes three times as much for a moment. Time and memory are linear in the points.
 
 Source: Adams, Baek, Davis, "Fast High-Dimensional Filtering Using the Permutohedral Lattice", Eurographics 2010;
     lucasb-eyer/pydensecrf, src/permutohedral.cpp, whose roundings, ties and scale these are.
@@ -23,7 +23,7 @@ Letters: N points, M vertices, d features, K values a point.
 
 import math
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import torch
 from jaxtyping import Float, Int32, Int64
@@ -78,22 +78,40 @@ class Lattice:
             weights.flatten()[order], neighbours, blur_weights,
         )  # fmt: skip
 
-    def filter(self, values: Float[Tensor, "N K"], transpose: bool = False) -> Float[Tensor, "N K"]:
+    def filter(
+        self, values: Float[Tensor, "N K"], scaling: "Scaling | None" = None, transpose: bool = False
+    ) -> Float[Tensor, "N K"]:
         """Blur values over their features; not differentiable by itself (`torch_mean_field.filtered` is).
 
         Args:
             values: One row a point.
-            transpose: Apply the exact transpose: blur along the axes in the reverse order.
+            scaling: Each point's factors before and after, from `scaling`; None for none.
+            transpose: Apply the exact transpose: blur along the axes in the reverse order. The scaling must be the
+                transpose's own.
 
-        Returns: For each point about Σⱼ exp(−½ |fᵢ − fⱼ|²) vⱼ, j = i included, times a constant gain that
-            normalisation takes out (about 0.88 for d = 2, 0.67 for d = 5).
+        Returns: For each point about Σⱼ exp(−½ |fᵢ − fⱼ|²) vⱼ, j = i included, times a gain that is nearly constant
+            and that normalisation takes out (0.88 for d = 2, about 0.67 for d = 5).
         """
-        spread = weighted_sums(values, self.splat_points, self.splat_weights, self.splat_starts)
+        splat, slice_ = scaling or self.scaling(None, None)
+        spread = weighted_sums(values, self.splat_points, splat, self.splat_starts)
         axes = range(len(self.neighbours))
         for axis in reversed(axes) if transpose else axes:
             spread = weighted_sums(spread, self.neighbours[axis], self.blur_weights[axis])
-        d = len(axes) - 1
-        return weighted_sums(spread, self.vertices, self.weights).div_(1 + 2.0**-d)
+        return weighted_sums(spread, self.vertices, slice_)
+
+    @torch.no_grad()
+    def scaling(self, before: Float[Tensor, " N"] | None, after: Float[Tensor, " N"] | None) -> "Scaling":
+        """Multiply each point's factors into the weights of splat and slice, so that they cost nothing later."""
+        gain = 1 / (1 + 2.0 ** (1 - self.weights.shape[1]))
+        splat = self.splat_weights if before is None else self.splat_weights * before[self.splat_points]
+        return Scaling(splat, self.weights * (gain if after is None else gain * after[:, None]))
+
+
+class Scaling(NamedTuple):
+    """Weights of splat and slice, each with a factor a point in it."""
+
+    splat: Float[Tensor, " Nd1"]
+    slice: Float[Tensor, "N d1"]
 
 
 def weighted_sums(

@@ -22,7 +22,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from perpixel.crf.options import Normalization
-from perpixel.crf.torch_lattice import Lattice
+from perpixel.crf.torch_lattice import Lattice, Scaling
 
 TINY = 1e-20  # pydensecrf's; keeps a norm from being zero
 
@@ -31,11 +31,11 @@ Weight = float | Tensor
 
 @dataclass(frozen=True, eq=False)
 class NormalizedFilter:
-    """A lattice, and what values are multiplied by before and after it; built by `NormalizedFilter.of`."""
+    """A lattice, and each point's factors before and after it; built by `NormalizedFilter.of`."""
 
     lattice: Lattice
-    before: Float[Tensor, "N 1"] | None
-    after: Float[Tensor, "N 1"] | None
+    forward: Scaling
+    backward: Scaling
 
     @classmethod
     @torch.no_grad()
@@ -57,18 +57,17 @@ class NormalizedFilter:
         """
         lattice = Lattice.of(features, groups)
         if normalization == "none":
-            return cls(lattice, None, None)
-        norm = lattice.filter(features.new_ones(len(features), 1)).add_(TINY)
+            plain = lattice.scaling(None, None)
+            return cls(lattice, plain, plain)
+        norm = lattice.filter(features.new_ones(len(features), 1))[:, 0] + TINY
         if normalization == "after":
-            return cls(lattice, None, norm.reciprocal_())
-        root = norm.rsqrt_()
-        return cls(lattice, root, root)
+            return cls(lattice, lattice.scaling(None, 1 / norm), lattice.scaling(1 / norm, None))
+        both = lattice.scaling(norm.rsqrt(), norm.rsqrt())
+        return cls(lattice, both, both)
 
     def filter(self, values: Float[Tensor, "N K"], transpose: bool = False) -> Float[Tensor, "N K"]:
         """Blur values, or apply the transpose of that; the result is a new tensor without a gradient."""
-        before, after = (self.after, self.before) if transpose else (self.before, self.after)
-        blurred = self.lattice.filter(values if before is None else values * before.to(values.dtype), transpose)
-        return blurred if after is None else blurred.mul_(after.to(values.dtype))
+        return self.lattice.filter(values, self.backward if transpose else self.forward, transpose)
 
 
 class _Filtered(torch.autograd.Function):
@@ -115,14 +114,18 @@ def mean_field(
     current = logits
     for _ in range(iterations):
         q = current.softmax(dim=1)
-        message = sum(weighed(filtered(q, kernel), weight) for kernel, weight in zip(kernels, weights, strict=True))
-        current = logits + message if compatibility is None else logits - message @ compatibility.T
+        message = logits if compatibility is None else torch.zeros_like(logits)
+        for kernel, weight in zip(kernels, weights, strict=True):
+            message = add_weighed(message, filtered(q, kernel), weight)
+        current = message if compatibility is None else torch.addmm(logits, message, compatibility.T, alpha=-1)
     return current
 
 
-def weighed(values: Float[Tensor, "N K"], weight: Weight) -> Float[Tensor, "N K"]:
-    """Multiply by a number, by one number a class, or by a matrix over the classes."""
-    return values @ weight.T if isinstance(weight, Tensor) and weight.ndim == 2 else values * weight
+def add_weighed(total: Float[Tensor, "N K"], values: Float[Tensor, "N K"], weight: Weight) -> Float[Tensor, "N K"]:
+    """Add values times a number, times one number a class, or mixed by a matrix over the classes."""
+    if not isinstance(weight, Tensor):
+        return total.add(values, alpha=weight)
+    return torch.addmm(total, values, weight.T) if weight.ndim == 2 else torch.addcmul(total, values, weight)
 
 
 def mean_field_torch(
