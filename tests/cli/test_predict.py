@@ -8,6 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from perpixel.cli.predict import predict_command
+from perpixel.crf.options import PRESETS
 from perpixel.errors import UsageError
 from perpixel.runs import load
 from tests.labelled import network, write_data, write_images, write_run
@@ -49,10 +50,13 @@ def test_a_bad_file_makes_the_code_1_and_is_named(app: typer.Typer, run: str, tm
 def test_options_reach_the_prediction(app: typer.Typer, run: str, tmp_path: Path) -> None:
     folder, out = str(write_images(tmp_path / "in", "a.png")), str(tmp_path / "out")
     words = ["--scales", "0.5", "--scales", "1", "--fusion", "max", "--flip", "--tile", "8", "8", "--overlap", "2"]
+    words += ["--rotations", "4", "--blend", "hann", "--crf", "deconvnet"]
     result = CliRunner().invoke(app, [run, folder, "--out", out, *words, "--json"])
     assert json.loads(result.stdout)["made_by"]["options"] == {
         "scales": [0.5, 1.0], "fusion": "max", "flip": True, "tile": [8, 8], "overlap": 2,
+        "rotations": 4, "blend": "hann", "samples": 0, "seed": 0, "crf": PRESETS["deconvnet"].to_dict(),
     }  # fmt: skip
+    assert "CRF: preset deconvnet" in result.stderr
 
 
 def test_an_option_that_cannot_be_used_is_refused(app: typer.Typer, run: str, tmp_path: Path) -> None:

@@ -44,7 +44,10 @@ def test_counts_add_over_images() -> None:
     total += compared([0, 0, 0, 0])
     assert total
     assert total.pixels.sum() == 800
-    assert json.loads(json.dumps(total.to_json()))["by_distance"][2] == 50 / 400
+    document = json.loads(json.dumps(total.to_json()))
+    assert (document["edge"], document["blended"]) == (None, 0.0)
+    assert document["differ"][2] == 50
+    assert Seams.from_json(document).to_json() == document
 
 
 def test_a_warning_asks_for_more_overlap_where_the_middle_does_better() -> None:

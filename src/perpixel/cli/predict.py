@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from perpixel.cli.inference_options import (
+    Blend,
+    Crf,
     Device,
     Flip,
     Fusion,
     Overlap,
+    Rotations,
+    Samples,
     Scales,
     Tile,
     choose_device,
@@ -32,11 +36,21 @@ def predict_command(
     flip: Flip = False,
     tile: Tile = None,
     overlap: Overlap = None,
+    rotations: Rotations = 1,
+    blend: Blend = "linear",
+    samples: Samples = 0,
+    crf: Crf = None,
     overlay: Annotated[
         bool, typer.Option("--overlay", help="Also NAME.overlay.png: the classes' colours over the image.")
     ] = False,
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Also NAME.npz: `probabilities`, float16 (K, H, W).")
+    ] = False,
+    uncertainty: Annotated[
+        bool,
+        typer.Option(
+            "--uncertainty", help="Also NAME.uncertainty.png and .npz: entropy; with --samples, variance and more."
+        ),
     ] = False,
     original_values: Annotated[
         bool,
@@ -55,8 +69,10 @@ def predict_command(
     """
     from perpixel.runs.predict import Wanted
 
-    options = make_options(scales, fusion, flip, tile, overlap)
-    wanted = Wanted(overlay, probabilities, original_values, overwrite)
+    options = make_options(
+        scales, fusion, flip, tile, overlap, rotations=rotations, blend=blend, samples=samples, crf=crf, run=run
+    )
+    wanted = Wanted(overlay, probabilities, original_values, overwrite, uncertainty)
     record = _predict(run, inputs, out, wanted, options, choose_device(device))
     if json:
         typer.echo(json_format.dumps(record.to_json(), indent=2, ensure_ascii=False))
@@ -95,5 +111,7 @@ def _say(record: "Predictions", out: Path) -> None:
         typer.echo(f"Failed: {failure.source}: {failure.reason}", err=True)
     if len(record.failed) > SHOWN:
         typer.echo(f"… and {len(record.failed) - SHOWN} more in {out / 'predictions.json'}", err=True)
+    for warning in record.warnings:
+        typer.echo(f"Warning: {warning}.", err=True)
     counts = f"{len(record.done)} predicted, {len(record.skipped)} already there, {len(record.failed)} failed"
     typer.echo(f"{counts}; in {out}", err=True)

@@ -10,6 +10,7 @@ see more, and ought to agree. If they still disagree where both count, the overl
 Letters: H W pixels.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -102,12 +103,14 @@ class Seams:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the three shares, and the shares by distance from the edge, as plain numbers."""
-        shares = [self._share(slice(index, index + 1)) for index in range(BINS)]
-        return {
-            "edge": self.edge,
-            "blended": self.blended,
-            "middle": self.middle,
-            "by_distance": shares,
-            "pixels": int(self.pixels.sum()),
-        }
+        """Return the three shares, and the counts from the edge to the middle, as plain numbers."""
+        counts = {"pixels": self.pixels.tolist(), "differ": self.differ.tolist()}
+        return {"edge": self.edge, "blended": self.blended, "middle": self.middle, **counts}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Seams":
+        """Return the counts that `to_json` gave."""
+        seams = cls()
+        seams.pixels += np.asarray(values["pixels"], np.int64)
+        seams.differ += np.asarray(values["differ"], np.int64)
+        return seams

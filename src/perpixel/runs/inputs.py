@@ -133,6 +133,6 @@ def _common_folder(paths: list[Path]) -> Path:
 
 
 def _short(path: Path) -> str:
-    """Drop the suffix, unless the name would then look like the overlay of another image."""
+    """Drop the suffix, unless the name would then look like another image's overlay or uncertainty."""
     stem = path.with_suffix("")
-    return (path if stem.name.casefold().endswith(".overlay") else stem).as_posix()
+    return (path if stem.name.casefold().endswith((".overlay", ".uncertainty")) else stem).as_posix()

@@ -3,6 +3,7 @@
 OUT/NAME.png            one-byte class ids with a palette, or the masks' own stored values
     NAME.overlay.png    the classes' colours over the image
     NAME.npz            probabilities, float16 (K, H, W)
+    NAME.uncertainty.*  a picture, .png, and the maps, .npz: how unsure the network is
     predictions.json    what was done, skipped and failed, and how all of it was made
 """
 
@@ -22,7 +23,9 @@ from perpixel.data.palette import save_index_png
 from perpixel.errors import PerpixelError, UsageError
 from perpixel.inference.options import DEFAULT, Options
 from perpixel.inference.prediction import Prediction
+from perpixel.inference.seams import Seams
 from perpixel.inference.segmenter import Segmenter
+from perpixel.inference.uncertainty_picture import draw_uncertainty
 from perpixel.runs.inputs import Failure, Input
 from perpixel.training.files import write_atomically
 
@@ -39,16 +42,21 @@ class Wanted:
         probabilities: As float16.
         original_values: Write what the data set's masks store in place of class ids.
         overwrite: Predict again what is already there.
+        uncertainty: Entropy, and with passes variances and mutual information, as a picture and as float16.
     """
 
     overlay: bool = False
     probabilities: bool = False
     original_values: bool = False
     overwrite: bool = False
+    uncertainty: bool = False
 
     def paths(self, out: Path, name: str) -> list[Path]:
         """Return the files of one image, the class ids first."""
-        wanted = {".png": True, ".overlay.png": self.overlay, ".npz": self.probabilities}
+        wanted = {
+            ".png": True, ".overlay.png": self.overlay, ".npz": self.probabilities,
+            ".uncertainty.png": self.uncertainty, ".uncertainty.npz": self.uncertainty,
+        }  # fmt: skip
         return [out / (name + suffix) for suffix, asked in wanted.items() if asked]
 
 
@@ -71,9 +79,18 @@ class Predictions:
     sources: dict[str, str] = field(default_factory=dict)
     finished: bool = False
 
+    @property
+    def warnings(self) -> list[str]:
+        """What a user of the predictions must know."""
+        seams = Seams()
+        for entry in self.done:
+            if "seams" in entry:
+                seams += Seams.from_json(entry["seams"])
+        return [seams.warning] if seams.warning else []
+
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
-        return asdict(self)
+        return asdict(self) | {"warnings": self.warnings}
 
 
 def predict_inputs(
@@ -106,6 +123,7 @@ def predict_inputs(
     record.sources = _earlier_sources(out, record.made_by, wanted.overwrite)
     _make_folder(out)
     originals = {item.source.resolve() for item in inputs}
+    segmenter.check(options)
     segmenter.expect(len(inputs))
     written = 0.0
     try:
@@ -138,11 +156,14 @@ def _predict_one(
         if not wanted.overwrite and _is_done(item.source, paths):
             record.skipped.append(entry)
         else:
-            result = segmenter.predict(item.source, options, probabilities=wanted.probabilities)
+            result = segmenter.predict(
+                item.source, options, probabilities=wanted.probabilities, uncertainty=wanted.uncertainty
+            )
             paths[0].parent.mkdir(parents=True, exist_ok=True)
             _write(result, paths, wanted)
             height, width = result.prediction.shape
-            record.done.append(entry | {"size": [height, width]})
+            seams = {"seams": result.seams.to_json()} if result.seams else {}
+            record.done.append(entry | {"size": [height, width]} | seams)
         record.sources[item.name] = _relative(item.source, out)
     except (PerpixelError, OSError, MemoryError, RuntimeError) as error:
         record.failed.append(Failure(str(item.source), _one_line(error)))
@@ -178,8 +199,14 @@ def _check_place(
 def _write(result: Prediction, paths: Sequence[Path], wanted: Wanted) -> None:
     """Write what is asked for, the class ids last."""
     for path in reversed(paths):
-        if path.name.endswith(".npz"):
-            write_atomically(path, lambda beside: _save_probabilities(beside, result.probabilities))
+        if path.name.endswith(".uncertainty.npz") and result.uncertainty is not None:
+            maps = result.uncertainty.arrays()
+            write_atomically(path, lambda beside, maps=maps: _save_halves(beside, **maps))  # type: ignore[misc]
+        elif path.name.endswith(".uncertainty.png") and result.uncertainty is not None:
+            drawn = draw_uncertainty(result.pixels, result.uncertainty, len(result.classes))
+            write_atomically(path, lambda beside, drawn=drawn: drawn.save(beside, "PNG"))  # type: ignore[misc]
+        elif path.name.endswith(".npz"):
+            write_atomically(path, lambda beside: _save_halves(beside, probabilities=result.probabilities))
         elif path != paths[0]:
             picture = result.overlay()
             write_atomically(path, lambda beside, picture=picture: picture.save(beside, "PNG"))  # type: ignore[misc]
@@ -190,16 +217,16 @@ def _write(result: Prediction, paths: Sequence[Path], wanted: Wanted) -> None:
             save_index_png(path, result.prediction, result.palette)
 
 
-def _save_probabilities(path: Path, probabilities: NDArray[np.float32]) -> None:
+def _save_halves(path: Path, **arrays: NDArray[np.float32]) -> None:
     with path.open("wb") as file:
-        np.savez_compressed(file, probabilities=probabilities.astype(np.float16))
+        np.savez_compressed(file, **{name: array.astype(np.float16) for name, array in arrays.items()})  # type: ignore[arg-type]
 
 
 def _how(segmenter: Segmenter, wanted: Wanted, options: Options) -> dict[str, Any]:
     """Return what decides the contents of a prediction."""
     return {
         "classes": list(segmenter.classes),
-        "options": json.loads(json.dumps(asdict(options))),
+        "options": options.to_json(),
         "original_values": wanted.original_values,
     }
 
