@@ -30,35 +30,35 @@ class Kernel:
         features: (H, W, d) or (H·W, d), each divided by its standard deviation.
         weight: A number; or one for each class, (K,); or a matrix (K, K) that mixes the filtered classes, as CRF-RNN
             learns (row: the class that receives).
-        exact_xy_std: The features are positions over this many pixels and nothing else, and the sum is to be exact
-            (a separable Gaussian); None filters with the lattice.
     """
 
     features: NDArray[Any]
     weight: Any = 1.0
-    exact_xy_std: float | None = None
 
 
-def positions(height: int, width: int, xy_std: float | Sequence[float]) -> Array:
-    """Return (H, W, 2): x and y of each pixel over the deviation, a number or one for (y, x), in pixels."""
-    y_std, x_std = np.broadcast_to(np.asarray(xy_std, np.float32), (2,))
-    rows, columns = np.mgrid[:height, :width].astype(np.float32)
-    return np.stack([columns / x_std, rows / y_std], axis=-1)
-
-
-def spatial_features(height: int, width: int, xy_std: float | Sequence[float]) -> Array:
-    """Return the spatial kernel's features, float32 (H, W, 2).
+def spatial_features(
+    height: int, width: int, xy_std: float | Sequence[float], origin: tuple[int, int] = (0, 0)
+) -> Array:
+    """Return the spatial kernel's features, float32 (H, W, 2): x and y over the deviation.
 
     Args:
         height: H.
         width: W.
         xy_std: Standard deviation in pixels, or two for (y, x).
+        origin: (row, column) of the first pixel, where this is a part of an image.
     """
-    return positions(height, width, xy_std)
+    y_std, x_std = np.broadcast_to(np.asarray(xy_std, np.float32), (2,))
+    features = np.empty((height, width, 2), np.float32)
+    features[..., 0] = np.arange(origin[1], origin[1] + width, dtype=np.float32) / x_std
+    features[..., 1] = (np.arange(origin[0], origin[0] + height, dtype=np.float32) / y_std)[:, None]
+    return features
 
 
 def bilateral_features(
-    pixels: NDArray[Any], xy_std: float | Sequence[float], value_std: float | Sequence[float]
+    pixels: NDArray[Any],
+    xy_std: float | Sequence[float],
+    value_std: float | Sequence[float],
+    origin: tuple[int, int] = (0, 0),
 ) -> Array:
     """Return the bilateral kernel's features, float32 (H, W, 2 + C).
 
@@ -66,6 +66,7 @@ def bilateral_features(
         pixels: (H, W) or (H, W, C) of any numbers: colours, bands, depths, learned features.
         xy_std: Standard deviation in pixels, or two for (y, x).
         value_std: Standard deviation in units of `pixels`, or one for each of the C.
+        origin: (row, column) of the first pixel, where this is a part of an image.
 
     Raises:
         UsageError: `pixels` are not an image, or hold numbers that are not finite.
@@ -77,5 +78,7 @@ def bilateral_features(
     if not np.isfinite(pixels).all():
         raise UsageError("refine: expected finite pixels, got NaN or infinity. Fill the missing ones first.")
     height, width, channels = pixels.shape
-    stds = np.broadcast_to(np.asarray(value_std, np.float32), (channels,))
-    return np.concatenate([positions(height, width, xy_std), pixels.astype(np.float32) / stds], axis=-1)
+    features = np.empty((height, width, 2 + channels), np.float32)
+    features[..., :2] = spatial_features(height, width, xy_std, origin)
+    features[..., 2:] = pixels.astype(np.float32) / np.broadcast_to(np.asarray(value_std, np.float32), (channels,))
+    return features

@@ -52,14 +52,8 @@ class CrfOptions:
     def __post_init__(self) -> None:
         _check_kernel("bilateral", self.bilateral, ("weight", "std in pixels", "std in colour levels"))
         _check_kernel("spatial", self.spatial, ("weight", "std in pixels"))
-        if (
-            isinstance(self.iterations, bool)
-            or not isinstance(self.iterations, int)
-            or not 0 <= self.iterations <= 1000
-        ):
-            raise UsageError(
-                f"crf: expected iterations from 0 to 1000, got {self.iterations!r}. The papers use 5 or 10."
-            )
+        if self.iterations not in range(1001):
+            raise UsageError(f"crf: expected iterations from 0 to 1000, got {self.iterations!r}. Papers use 5 or 10.")
         _check_word("normalization", self.normalization, get_args(Normalization))
         _check_word("spatial_filter", self.spatial_filter, get_args(SpatialFilter))
         _check_word("backend", self.backend, get_args(Backend))

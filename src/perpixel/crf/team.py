@@ -1,0 +1,47 @@
+"""Several threads on one array, each on a part of its own.
+
+Compiled functions let go of Python's lock, so plain threads run them side by side. There is no parallel runtime of
+Numba's to start, to share with PyTorch's, or to lose in a forked process.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any
+
+Part = tuple[int, int]
+
+
+class Team:
+    """Threads that do one thing after another together.
+
+    Args:
+        size: How many, the caller's own counted.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.pool = ThreadPoolExecutor(size - 1) if size > 1 else None
+
+    def __enter__(self) -> "Team":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.pool is not None:
+            self.pool.shutdown()
+
+    def run(self, function: Callable[..., Any], parts: Sequence[Any], *rest: Any) -> list[Any]:
+        """Call function(*part, *rest) for every part; returns the answers in order when all are done."""
+        if self.pool is None or len(parts) < 2:
+            return [function(*part, *rest) for part in parts]
+        futures = [self.pool.submit(function, *part, *rest) for part in parts[1:]]
+        own = function(*parts[0], *rest)
+        return [own, *(future.result() for future in futures)]
+
+    def share(self, count: int) -> list[Part]:
+        """Cut 0 to `count` into as many parts as there are threads."""
+        edges = [count * number // self.size for number in range(self.size + 1)]
+        return [(first, last) for first, last in itertools.pairwise(edges) if last > first]
