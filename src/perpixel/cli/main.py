@@ -22,6 +22,7 @@ from perpixel.cli.inspect import inspect_command
 from perpixel.cli.models import models as models_command
 from perpixel.cli.predict import predict_command
 from perpixel.cli.train import train_command
+from perpixel.cli.tune_crf import tune_crf_command
 from perpixel.cli.weights import weights_command
 from perpixel.errors import PerpixelError
 
@@ -65,6 +66,7 @@ app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
 app.command("predict")(predict_command)
 app.command("crf")(crf_command)
+app.command("tune-crf")(tune_crf_command)
 app.command("heatmap")(heatmap_command)
 
 
