@@ -1,0 +1,63 @@
+"""Images are cut up when they must be, and no smaller."""
+
+import itertools
+
+import pytest
+
+from perpixel.crf.options import PRESETS, CrfOptions
+from perpixel.inference.options import Options
+from perpixel.inference.plan import CLASS_BYTES, MEMORY, NETWORK_BYTES, plan_areas, plan_tiles
+from perpixel.inference.tiles import Span
+
+FIT = 200 * 200 * (NETWORK_BYTES + 5 * CLASS_BYTES)  # bytes of a tile of 200 x 200 with 5 classes
+
+
+def sides(spans: list[Span]) -> list[int]:
+    return [span.stop - span.start for span in spans]
+
+
+def test_what_fits_is_one_tile() -> None:
+    rows, columns = plan_tiles((100, 399), Options(), 5, memory=FIT)
+    assert (sides(rows), sides(columns)) == ([100], [399])
+
+
+def test_what_does_not_fit_is_cut_into_squares_that_do() -> None:
+    rows, columns = plan_tiles((300, 400), Options(), 5, memory=FIT)
+    assert max(sides(rows) + sides(columns)) == 200
+    assert all(left.stop - right.start >= 100 for left, right in itertools.pairwise(columns))
+
+
+@pytest.mark.parametrize("greedy", [{"samples": 2}, {"rotations": 7}, {"scales": (1.0, 1.5)}])
+def test_what_takes_more_memory_gets_smaller_tiles(greedy: dict[str, object]) -> None:
+    rows, _ = plan_tiles((1000, 1000), Options(**greedy), 5, memory=FIT)
+    assert max(sides(rows)) < 200
+    plain, _ = plan_tiles((1000, 1000), Options(flip=True, rotations=4), 5, memory=FIT)
+    assert max(sides(plain)) == 200
+
+
+def test_tiles_that_are_asked_for_are_taken() -> None:
+    rows, columns = plan_tiles((90, 100), Options(tile=(64, 48), overlap=16), 5)
+    assert sides(rows) == [64, 58]
+    assert max(sides(columns)) == 48
+
+
+def test_photos_are_refined_as_a_whole() -> None:
+    """Twelve megapixels with 12 classes would be too many; DeepLab's 513 x 513 with 21 are few."""
+    assert [len(spans) for spans in plan_areas((513, 513), CrfOptions(), 21)] == [1, 1]
+    assert [len(spans) for spans in plan_areas((1200, 1600), CrfOptions(), 12)] == [1, 1]
+
+
+def test_areas_overlap_by_what_the_widest_kernel_reaches() -> None:
+    for preset in ("default", "deeplab-v2-resnet101"):
+        crf = PRESETS[preset]
+        assert crf.bilateral is not None
+        rows, _ = plan_areas((9000, 9000), crf, 21)
+        overlaps = [left.stop - right.start for left, right in itertools.pairwise(rows)]
+        assert min(overlaps) >= 8 * crf.bilateral[1]
+        assert max(sides(rows)) ** 2 * (21 * 4) < MEMORY
+
+
+def test_a_kernel_without_weight_reaches_nowhere() -> None:
+    crf = CrfOptions(bilateral=(0.0, 500.0, 5.0), spatial=(3.0, 3.0))
+    rows, _ = plan_areas((9000, 9000), crf, 21)
+    assert min(left.stop - right.start for left, right in itertools.pairwise(rows)) < 500
