@@ -6,7 +6,7 @@ from torch import nn
 
 from perpixel.inference import prepared as module
 from perpixel.inference.packed import PackedConv2d
-from perpixel.inference.prepared import prepare_for_inference
+from perpixel.inference.prepared import can_follow, chosen_ways, prepare_for_inference
 from perpixel.inference.winograd import WinogradConv2d
 from perpixel.models.catalog import build
 
@@ -112,3 +112,22 @@ def test_the_fastest_way_is_taken_and_a_tie_leaves_the_layer(monkeypatch: pytest
     assert module.choose(layer, (1, 16, 9, 9), relu=False) is nn.Conv2d
     times[WinogradConv2d] = 0.5
     assert module.choose(layer, (1, 16, 9, 9), relu=False) is WinogradConv2d
+
+
+def test_another_copy_follows_what_one_has_chosen_to_the_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, image = trained("unet-same"), torch.randn(1, 3, 21, 34)
+    monkeypatch.setattr(module, "choose", lambda layer, *_: [*module.ways(layer), nn.Conv2d][-2])
+    first = prepare_for_inference(network, (32, 48))
+    monkeypatch.setattr(module, "choose", lambda *_: pytest.fail("measured"))
+    second = prepare_for_inference(network, (99, 7), ways=chosen_ways(first))
+    assert "WinogradConv2d" in chosen_ways(first).values()
+    assert chosen_ways(second) == chosen_ways(first)
+    with torch.inference_mode():
+        assert torch.equal(first(image), second(image))
+
+
+@pytest.mark.parametrize(
+    "ways", [{"nowhere": "PackedConv2d"}, {"classifier": "FastConv2d"}, {"classifier": "WinogradConv2d"}]
+)
+def test_ways_that_cannot_be_followed_are_measured_anew(ways: dict[str, str]) -> None:
+    assert not can_follow(build("unet-same", 4, width=1 / 8), ways)

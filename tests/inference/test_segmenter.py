@@ -150,7 +150,7 @@ def test_a_prepared_segmenter_gives_the_same_labels() -> None:
 def test_many_images_are_prepared_for_at_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
 
-    def note(network: nn.Module, image_size: tuple[int, int], in_channels: int) -> nn.Module:
+    def note(network: nn.Module, image_size: tuple[int, int], in_channels: int, ways: None) -> nn.Module:
         sizes.append((image_size, in_channels))
         return network
 
@@ -160,3 +160,9 @@ def test_many_images_are_prepared_for_at_the_first(monkeypatch: pytest.MonkeyPat
         few.ids(noise(height, 34))
         many.ids(noise(height, 34))
     assert sizes == [((20, 34), 3)]
+
+
+def test_pixels_that_were_read_are_predicted_like_their_source() -> None:
+    segmenter, pixels = random_segmenter(), noise(3, 8)
+    one, other = segmenter.predict(pixels), segmenter.predict_pixels(segmenter.read(pixels))
+    assert np.array_equal(one.probabilities, other.probabilities)

@@ -259,6 +259,13 @@ def _darker(color: Color) -> Color:
     return red, green, blue
 
 
+def index_image(prediction: NDArray[Any], palette: Palette) -> Image.Image:
+    """Return class ids (H, W) as a one-byte image that viewers show in the palette's colours."""
+    image = Image.fromarray(_ids(prediction, palette))
+    image.putpalette(_lookup(palette).tobytes())
+    return image
+
+
 def save_index_png(path: Path | str, prediction: NDArray[Any], palette: Palette) -> None:
     """Write ids as a one-byte PNG that viewers show in the palette's colours.
 
@@ -269,9 +276,7 @@ def save_index_png(path: Path | str, prediction: NDArray[Any], palette: Palette)
         prediction: Class ids (H, W).
         palette: One colour a class.
     """
-    image = Image.fromarray(_ids(prediction, palette))
-    image.putpalette(_lookup(palette).tobytes())
-    path = Path(path)
+    image, path = index_image(prediction, palette), Path(path)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -12,7 +12,7 @@ Nothing is guessed: each convolution is timed in every way on a map of the size 
 import copy
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -29,10 +29,13 @@ from perpixel.inference.winograd import WinogradConv2d
 GAIN = 0.95  # of the plain layer's time; a tie is left alone
 ROUNDS = 3
 SMALL = 33  # side of the image that shows which layers belong together
+WAYS: dict[str, Any] = {way.__name__: way for way in (PackedConv2d, WinogradConv2d)}
 Shape = tuple[int, ...]
 
 
-def prepare_for_inference(network: nn.Module, image_size: tuple[int, int], in_channels: int = 3) -> nn.Module:
+def prepare_for_inference(
+    network: nn.Module, image_size: tuple[int, int], in_channels: int = 3, ways: Mapping[str, str] | None = None
+) -> nn.Module:
     """Return a copy that computes the same logits sooner, in float32; it cannot be trained.
 
     Args:
@@ -40,6 +43,8 @@ def prepare_for_inference(network: nn.Module, image_size: tuple[int, int], in_ch
             batch normalisations are folded and margins spared.
         image_size: (H, W) for which the copy is made fast. It accepts every size.
         in_channels: C.
+        ways: What `chosen_ways` said of another copy: nothing is measured, and results are the same to the bit.
+            Where this machine cannot follow them, it measures.
 
     Returns: The copy, in evaluation mode. Takes the time of a few images.
     """
@@ -51,6 +56,9 @@ def prepare_for_inference(network: nn.Module, image_size: tuple[int, int], in_ch
         if parameter is None or parameter.device.type != "cpu" or parameter.dtype != torch.float32:
             return prepared
         prepared.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if ways is not None and can_follow(prepared, ways):
+            follow(prepared, ways)
+            return prepared
         image = torch.zeros(1, in_channels, *image_size).contiguous(memory_format=torch.channels_last)
         replace_convolutions(prepared, input_shapes(prepared, image))
     return prepared
@@ -162,6 +170,29 @@ def replace_convolutions(network: nn.Module, shapes: dict[str, Shape]) -> None:
             replace(network, name, fastest[key](layer, relu))
             if relu:
                 replace(network, relus[name], nn.Identity())
+
+
+def chosen_ways(network: nn.Module) -> dict[str, str]:
+    """Return the class of every convolution of a prepared network that is not a plain one any more, by its name."""
+    return {name: type(layer).__name__ for name, layer in network.named_modules() if type(layer) in WAYS.values()}
+
+
+def can_follow(network: nn.Module, chosen: Mapping[str, str]) -> bool:
+    """Return whether convolutions of these names are there, and may be computed in these ways here."""
+    layers = dict(network.named_modules())
+    return all(
+        isinstance(layer := layers.get(name), nn.Conv2d) and is_plain(layer) and WAYS.get(way) in ways(layer)
+        for name, way in chosen.items()
+    )
+
+
+def follow(network: nn.Module, chosen: Mapping[str, str]) -> None:
+    """Put in each convolution's place, and its ReLU's, what was chosen."""
+    relus = following_relus(network)
+    for name, way in chosen.items():
+        replace(network, name, WAYS[way](network.get_submodule(name), name in relus))
+        if name in relus:
+            replace(network, relus[name], nn.Identity())
 
 
 def following_relus(network: nn.Module) -> dict[str, str]:

@@ -10,7 +10,7 @@
 Letters: N = 1 image, C channels, K classes, H W pixels.
 """
 
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ from perpixel.inference.options import DEFAULT, Options
 from perpixel.inference.pixels import Source, as_pixels
 from perpixel.inference.plan import MEMORY, plan_areas, plan_tiles
 from perpixel.inference.prediction import Prediction, Probabilities
-from perpixel.inference.prepared import prepare_for_inference
+from perpixel.inference.prepared import chosen_ways, prepare_for_inference
 from perpixel.inference.refining import refined
 from perpixel.inference.seams import Seams
 from perpixel.inference.tiles import Block, blend
@@ -89,6 +89,8 @@ class Segmenter:
         self.bits = bits or (16 if max(map(abs, normalization.mean)) > 255 else 8)
         self.memory = MEMORY
         self._prepares = False
+        self._given: Mapping[str, str] | None = None  # ways to prepare in
+        self._ways: dict[str, str] | None = None
 
     @property
     def num_classes(self) -> int:
@@ -100,27 +102,37 @@ class Segmenter:
         """C, of an image."""
         return self.normalization.channels
 
-    def prepare(self, image_size: tuple[int, int]) -> "Segmenter":
+    @property
+    def ways(self) -> dict[str, str] | None:
+        """Which way each layer is computed, after `prepare`; None before it."""
+        return None if self._ways is None else dict(self._ways)
+
+    def prepare(self, image_size: tuple[int, int], ways: Mapping[str, str] | None = None) -> "Segmenter":
         """Make prediction faster for images of about this size, and return self; labels change by rounding alone.
 
         It takes the time of a few images, so it pays for many. Every size is still accepted.
 
         Args:
             image_size: (H, W) in pixels of the image.
+            ways: `Segmenter.ways` of another that was prepared: results are then the same to the bit.
         """
         self._prepares = False
-        self.network = prepare_for_inference(self.network, scaled_size(image_size, self.scale), self.channels)
+        seen = scaled_size(image_size, self.scale)
+        self.network = prepare_for_inference(self.network, seen, self.channels, ways)
+        self._ways = chosen_ways(self.network)
         return self
 
-    def expect(self, images: int) -> "Segmenter":
+    def expect(self, images: int, ways: Mapping[str, str] | None = None) -> "Segmenter":
         """Say how many images will come, and return self; if it pays, the first one begins with `prepare`.
 
         `perpixel predict` and `evaluate` do it.
 
         Args:
             images: 8 or more make a CPU prepare.
+            ways: Prepare in any case, and as another did; see `prepare`.
         """
-        self._prepares = images >= MANY and self.device.type == "cpu"
+        self._prepares = (images >= MANY or ways is not None) and self.device.type == "cpu"
+        self._given = ways
         return self
 
     def predict(
@@ -142,7 +154,17 @@ class Segmenter:
             DataError: The file cannot be read, or its channels do not fit the network.
             UsageError: Not an image, or samples of a network without dropout.
         """
-        pixels = self.read(source)
+        return self.predict_pixels(self.read(source), options, probabilities=probabilities, uncertainty=uncertainty)
+
+    def predict_pixels(
+        self,
+        pixels: NDArray[Any],
+        options: Options = DEFAULT,
+        *,
+        probabilities: bool = False,
+        uncertainty: bool = False,
+    ) -> Prediction:
+        """Label every pixel of what `read` returned, perhaps in another thread; see `predict`."""
         height, width = pixels.shape[:2]
         keep = probabilities or 4 * self.num_classes * height * width <= KEPT_BYTES
         seams = Seams(self.num_classes)
@@ -289,7 +311,7 @@ class Segmenter:
             uncertainty: Measure the passes.
         """
         if self._prepares:
-            self.prepare((pixels.shape[0], pixels.shape[1]))
+            self.prepare((pixels.shape[0], pixels.shape[1]), self._given)
         image = torch.from_numpy(self.normalization.apply(pixels)).to(self.device)
         if not options.samples:
             return self._look(image, options)
