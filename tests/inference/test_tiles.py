@@ -3,23 +3,28 @@
 import itertools
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
-from perpixel.inference.tiles import blend, spans
+from perpixel.inference.options import Blend
+from perpixel.inference.tiles import Span, blend, spans
+
+BLENDS: tuple[Blend, ...] = ("linear", "hann", "mean", "none")
 
 
 @st.composite
-def axes(draw: st.DrawFn) -> tuple[int, int, int, int]:
-    tile = draw(st.integers(1, 40))
+def axes(draw: st.DrawFn, least: int = 1) -> tuple[int, int, int, int]:
+    tile = draw(st.integers(least, 40))
     return draw(st.integers(1, 150)), tile, draw(st.integers(0, tile // 2)), draw(st.sampled_from([1, 4, 32]))
 
 
-@given(axes())
-def test_weights_sum_to_one_at_every_pixel(axis: tuple[int, int, int, int]) -> None:
+@given(axes(), st.sampled_from(BLENDS))
+def test_weights_sum_to_one_at_every_pixel(axis: tuple[int, int, int, int], how: Blend) -> None:
     total = np.zeros(axis[0])
-    for start, stop, weights in spans(*axis):
+    for start, stop, weights in spans(*axis, how):
         total[start:stop] += weights
     np.testing.assert_allclose(total, 1, atol=1e-6)
 
@@ -46,20 +51,80 @@ def test_the_outer_quarter_of_an_overlap_counts_for_nothing() -> None:
     np.testing.assert_allclose(left.weights[-4:], [1, 0.75, 0.25, 0])
 
 
-@settings(deadline=None)
-@given(axes(), axes())
+def test_a_hann_window_rises_as_a_cosine() -> None:
+    left, right = spans(12, 8, 4, blend="hann")
+    np.testing.assert_allclose(right.weights[:4], [0, 0.5 - 0.5 * np.sqrt(0.5), 0.5 + 0.5 * np.sqrt(0.5), 1], atol=1e-6)
+    np.testing.assert_allclose(left.weights[-4:] + right.weights[:4], 1)
+
+
+def test_no_blending_cuts_in_the_middle_of_the_overlap() -> None:
+    left, right = spans(12, 8, 4, blend="none")
+    assert right.weights.tolist() == [0, 0, 1, 1, 1, 1, 1, 1]
+    assert left.weights.tolist() == [1, 1, 1, 1, 1, 1, 0, 0]
+
+
+def test_a_mean_counts_every_tile_alike() -> None:
+    left, right = spans(12, 8, 4, blend="mean")
+    assert right.weights.tolist() == left.weights[::-1].tolist() == [0.5] * 4 + [1] * 4
+
+
+def valid(part: list[Span], length: int, reach: int) -> np.ndarray:
+    """Return where no tile that counts is within `reach` of an edge of its own that is not the image's."""
+    exact = np.ones(length, bool)
+    for start, stop, weights in part:
+        position = np.arange(start, stop)
+        near = ((position - start < reach) & (start > 0)) | ((stop - 1 - position < reach) & (stop < length))
+        exact[start:stop] &= ~near | (weights == 0)
+    return exact
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 90), st.integers(1, 90), st.integers(24, 60), st.integers(0, 12), st.integers(1, 3), st.data())
+def test_tiled_equals_whole_wherever_tiles_see_what_the_whole_sees(
+    height: int, width: int, tile: int, overlap: int, reach: int, data: st.DataObject
+) -> None:
+    """Convolutions without pooling see `reach` pixels; near the image's own edge both see zeros."""
+    how = data.draw(st.sampled_from(BLENDS))
+    torch.manual_seed(reach)
+    network = nn.Sequential(*(nn.Conv2d(3, 3, 3, padding=1) for _ in range(reach))).double()
+    image = torch.randn(1, 3, height, width, dtype=torch.float64)
+    rows, columns = spans(height, tile, overlap, 1, how), spans(width, tile, overlap, 1, how)
+    with torch.inference_mode():
+        whole = network(image)[0]
+        tiled = torch.full_like(whole, torch.nan)
+        for r, c, values in blend(rows, columns, lambda r, c: network(image[:, :, r, c])[0]):
+            tiled[:, r, c] = values
+    exact = valid(rows, height, reach)[:, None] & valid(columns, width, reach)
+    torch.testing.assert_close(tiled[:, exact], whole[:, exact], atol=1e-6, rtol=0)  # weights are float32
+    if overlap >= {"linear": 4, "hann": 4, "none": 2}.get(how, 10**9) * (reach + 1):
+        assert exact.all()
+
+
+@pytest.mark.parametrize(("how", "needed"), [("linear", 8), ("hann", 8), ("none", 4)])
+def test_an_overlap_of_twice_what_a_network_sees_is_enough_to_cut_and_of_four_times_to_blend(
+    how: Blend, needed: int
+) -> None:
+    """A network that sees 2 pixels around each."""
+    assert valid(spans(100, 40, needed, 1, how), 100, 2).all()
+    parts = spans(40 + 40 - needed + 2, 40, needed - 2, 1, how)  # two tiles that share two pixels less
+    assert not valid(parts, parts[-1].stop, 2).all()
+
+
+@settings(deadline=None, max_examples=40)
+@given(axes(least=4), axes(least=4), st.sampled_from(BLENDS))
 def test_blending_parts_of_one_picture_gives_the_picture(
-    rows: tuple[int, int, int, int], columns: tuple[int, int, int, int]
+    rows: tuple[int, int, int, int], columns: tuple[int, int, int, int], how: Blend
 ) -> None:
     picture = torch.rand(2, rows[0], columns[0])
     result = torch.full_like(picture, torch.nan)
-    for r, c, values in blend(spans(*rows), spans(*columns), lambda r, c: picture[:, r, c].clone()):
+    for r, c, values in blend(spans(*rows, how), spans(*columns, how), lambda r, c: picture[:, r, c].clone()):
         assert result[:, r, c].isnan().all()  # each pixel once
         result[:, r, c] = values
     torch.testing.assert_close(result, picture, atol=1e-5, rtol=0)
 
 
-@given(axes(), axes(), st.integers(0, 150))
+@settings(deadline=None, max_examples=40)
+@given(axes(least=8), axes(least=8), st.integers(0, 150))
 def test_what_is_blended_from_a_row_on_is_the_same_to_the_bit(
     rows: tuple[int, int, int, int], columns: tuple[int, int, int, int], first: int
 ) -> None:
