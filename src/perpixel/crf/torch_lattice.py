@@ -30,6 +30,8 @@ from jaxtyping import Float, Int32, Int64
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
+from perpixel.errors import UsageError
+
 LONGEST_KEY = 2**62  # of packed coordinates; beyond it they are hashed
 
 
@@ -62,7 +64,11 @@ class Lattice:
         Args:
             features: Each divided by its standard deviation; finite. There is no gradient to them.
             groups: Points of different groups do not see each other, as images of one batch; None for one group.
+
+        Raises:
+            UsageError: Features of the wrong shape, or not finite.
         """
+        check_features(features)
         residuals, corners, coordinates = enclose(features)
         key, steps = pack(corners, groups)
         weights = barycentric(residuals)
@@ -112,6 +118,18 @@ class Scaling(NamedTuple):
 
     splat: Float[Tensor, " Nd1"]
     slice: Float[Tensor, "N d1"]
+
+
+def check_features(features: Tensor) -> None:
+    """Refuse features that have no place in a lattice.
+
+    Raises:
+        UsageError: Not (N, d) with N and d from 1 up, or NaN or infinity among them.
+    """
+    if features.ndim != 2 or 0 in features.shape:
+        raise UsageError(f"crf: expected features of shape (N, d), got {tuple(features.shape)}. Give one row a point.")
+    if not features.isfinite().all():
+        raise UsageError("crf: expected finite features, got NaN or infinity. Fill the missing pixels first.")
 
 
 def weighted_sums(
