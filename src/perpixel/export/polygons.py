@@ -100,42 +100,41 @@ def find_polygons(
     rings = trace(parts)
     points = simplify(rings, outlining.simplify) if outlining.simplify > 0 else corners(rings)
     scores = None if probabilities is None else _scores(labels, parts, probabilities)
-    found = _assemble(points, rings.part, _orientation(Points(rings.corners, rings.starts)), labels, parts, scores)
-    return sorted(found, key=lambda polygon: -abs(_area(polygon.outline)))
+    outlines = _areas(Points(rings.corners, rings.starts)) > 0
+    found = sorted(_assemble(points, rings.part, outlines, labels, parts, scores), key=lambda item: -item[0])
+    return [polygon for _, polygon in found]
 
 
 def _assemble(
-    points: Points, owner: Ring, orientation: Ring, labels: Ring, parts: Ring, scores: NDArray[np.float64] | None
-) -> Iterator[Polygon]:
-    """Yield each region with its rings."""
+    points: Points,
+    owner: Ring,
+    is_outline: NDArray[np.bool_],
+    labels: Ring,
+    parts: Ring,
+    scores: NDArray[np.float64] | None,
+) -> Iterator[tuple[float, Polygon]]:
+    """Yield each region with its rings, and the area within its outline."""
     size = np.bincount(parts.ravel())
     first = np.unique(parts, return_index=True)[1]
-    border = np.unique(np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]]))
     at_border = np.zeros(len(size), bool)
-    at_border[border] = True
-    each = np.split(points.points, points.starts[1:])
-    order = np.lexsort((-orientation, owner))  # the outline first, then the holes
+    at_border[np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])] = True
+    each, areas = np.split(points.points, points.starts[1:]), _areas(points)
+    order = np.lexsort((~is_outline, owner))  # the outline first, then the holes
     for group in np.split(order, np.flatnonzero(np.diff(owner[order])) + 1):
-        part = int(owner[group[0]])
-        outline, *holes = (each[ring] for ring in group)
-        if _area(outline) > 0:
-            yield Polygon(
-                int(labels.flat[first[part - 1]]), outline, tuple(hole for hole in holes if _area(hole) < 0),
+        part, outline = int(owner[group[0]]), group[0]
+        if areas[outline] > 0:
+            yield float(areas[outline]), Polygon(
+                int(labels.flat[first[part - 1]]), each[outline],
+                tuple(each[hole] for hole in group[1:] if areas[hole] < 0),
                 int(size[part]), bool(at_border[part]), None if scores is None else float(scores[part]),
             )  # fmt: skip
 
 
-def _area(ring: Ring) -> float:
-    """Return the area inside, positive where the ring runs clockwise on the screen."""
-    x, y = ring[:, 0], ring[:, 1]
-    return float(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2 if len(ring) > 2 else 0.0
-
-
-def _orientation(points: Points) -> Ring:
-    """Return 1 for rings that run clockwise, -1 for the others."""
+def _areas(points: Points) -> NDArray[np.float64]:
+    """Return the area inside each ring, positive where it runs clockwise on the screen."""
     (x, y), following = points.points.T, np.arange(1, len(points.points) + 1)
     following[np.append(points.starts[1:], len(following)) - 1] = points.starts
-    return np.sign(np.add.reduceat(x * y[following] - y * x[following], points.starts))
+    return np.add.reduceat(x * y[following] - y * x[following], points.starts) / 2
 
 
 def _scores(labels: Ring, parts: Ring, probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
