@@ -113,7 +113,8 @@ def test_an_image_is_never_replaced_by_its_prediction(tmp_path: Path) -> None:
 
 
 def test_an_interruption_leaves_whole_files_and_a_rerun_completes(tmp_path: Path) -> None:
-    folder = write_images(tmp_path / "in", "a.png", "b.png", "c.png")
+    names = [f"{index:02}" for index in range(40)]
+    folder = write_images(tmp_path / "in", *(f"{name}.png" for name in names))
 
     def stop(done: int, total: int) -> None:
         if done == 2:
@@ -123,7 +124,10 @@ def test_an_interruption_leaves_whole_files_and_a_rerun_completes(tmp_path: Path
         predict(folder, tmp_path / "out", advance=stop)
     stored = json.loads((tmp_path / "out/predictions.json").read_text())
     assert not stored["finished"]
-    assert [entry["name"] for entry in stored["done"]] == ["a", "b"]
+    done = [entry["name"] for entry in stored["done"]]
+    assert done == sorted(path.stem for path in (tmp_path / "out").glob("*.png"))
+    assert 2 <= len(done) < 40
     again = predict(folder, tmp_path / "out")
-    assert [entry["name"] for entry in again.done] == ["c"]
+    assert [entry["name"] for entry in again.skipped] == done
+    assert [entry["name"] for entry in again.done] == names[len(done) :]
     assert not list((tmp_path / "out").glob(".*"))

@@ -5,13 +5,17 @@ OUT/NAME.png            one-byte class ids with a palette, or the masks' own sto
     NAME.npz            probabilities, float16 (K, H, W)
     NAME.uncertainty.*  a picture, .png, and the maps, .npz: how unsure the network is
     predictions.json    what was done, skipped and failed, and how all of it was made
+
+Reading, predicting and writing go on at the same time; results and their order are those of one after the other.
 """
 
-import json
-import os
+import contextlib
+import errno
+import signal
+import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +23,23 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from perpixel.data.palette import save_index_png
-from perpixel.errors import PerpixelError, UsageError
+from perpixel.data.images import image_size
+from perpixel.data.palette import index_image
+from perpixel.errors import UsageError
 from perpixel.inference.options import DEFAULT, Options
 from perpixel.inference.prediction import Prediction
-from perpixel.inference.seams import Seams
 from perpixel.inference.segmenter import Segmenter
 from perpixel.inference.uncertainty_picture import draw_uncertainty
 from perpixel.runs.inputs import Failure, Input
-from perpixel.training.files import write_atomically
+from perpixel.runs.outputs import remove_leftovers, replace
+from perpixel.runs.overlap import Overlap
+from perpixel.runs.places import Places
+from perpixel.runs.record import RECORD, Earlier, Journal, Predictions, different
 
-RECORD = "predictions.json"
-RECORD_SECONDS = 5.0  # between two writings of it
+RECORD_SECONDS = 5.0  # between two writings of it, at least
+RECORD_SHARE = 0.02  # of the time that writing it may take
+FULL = (errno.ENOSPC, errno.EDQUOT)
+HOPELESS = 3  # images in a row for which the disk was full
 
 
 @dataclass(frozen=True)
@@ -51,46 +60,40 @@ class Wanted:
     overwrite: bool = False
     uncertainty: bool = False
 
-    def paths(self, out: Path, name: str) -> list[Path]:
-        """Return the files of one image, the class ids first."""
+    @property
+    def suffixes(self) -> list[str]:
+        """How the names of one image's files end, the class ids first."""
         wanted = {
             ".png": True, ".overlay.png": self.overlay, ".npz": self.probabilities,
             ".uncertainty.png": self.uncertainty, ".uncertainty.npz": self.uncertainty,
         }  # fmt: skip
-        return [out / (name + suffix) for suffix, asked in wanted.items() if asked]
+        return [suffix for suffix, asked in wanted.items() if asked]
 
 
-@dataclass
-class Predictions:
-    """What became of each image.
+@dataclass(slots=True)
+class Task:
+    """An image on its way.
 
     Args:
-        made_by: The run, its weights and the options: what all predictions in one folder have in common.
-        done: Predicted now.
-        skipped: Already there.
-        failed: Not predicted, and why.
-        sources: Name -> its image's path relative to the folder, of everything that was ever predicted into it.
+        item: What it is, and what it is called.
+        entry: What will be recorded of it.
+        pixels: As the network expects them, once they are read.
+        result: Once it is predicted.
+        skipped: It is already there.
+        error: Why it failed.
     """
 
-    made_by: dict[str, Any]
-    done: list[dict[str, Any]] = field(default_factory=list)
-    skipped: list[dict[str, Any]] = field(default_factory=list)
-    failed: list[Failure] = field(default_factory=list)
-    sources: dict[str, str] = field(default_factory=dict)
-    finished: bool = False
+    item: Input
+    entry: dict[str, Any]
+    pixels: NDArray[Any] | None = None
+    result: Prediction | None = None
+    skipped: bool = False
+    error: BaseException | None = None
 
     @property
-    def warnings(self) -> list[str]:
-        """What a user of the predictions must know."""
-        seams = Seams()
-        for entry in self.done:
-            if "seams" in entry:
-                seams += Seams.from_json(entry["seams"])
-        return [seams.warning] if seams.warning else []
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self) | {"warnings": self.warnings}
+    def ended(self) -> bool:
+        """Nothing more is to be done about it."""
+        return self.skipped or self.error is not None
 
 
 def predict_inputs(
@@ -116,105 +119,198 @@ def predict_inputs(
         failed: What had failed before.
 
     Raises:
-        UsageError: `out` is no folder, or holds predictions that were made otherwise.
-        KeyboardInterrupt: After the record is written.
+        UsageError: `out` is no folder, holds predictions that were made otherwise, or another process is
+            predicting into it.
+        KeyboardInterrupt: Ctrl-C or SIGTERM, after the record is written.
     """
-    record = Predictions({**(made_by or {}), **_how(segmenter, wanted, options)}, failed=list(failed))
-    record.sources = _earlier_sources(out, record.made_by, wanted.overwrite)
-    _make_folder(out)
-    originals = {item.source.resolve() for item in inputs}
     segmenter.check(options)
-    segmenter.expect(len(inputs))
-    written = 0.0
+    make_folder(out)
+    record = Predictions({**(made_by or {}), **how(segmenter, wanted, options)}, failed=list(failed))
+    journal = Journal(out)
+    kept = bool(journal.lines)
     try:
-        for index, item in enumerate(inputs):
-            _predict_one(segmenter, item, out, wanted, options, record, originals)
-            if time.monotonic() - written > RECORD_SECONDS:
-                _write_record(out, record)
-                written = time.monotonic()
-            if advance is not None:
-                advance(index + 1, len(inputs))
-        record.finished = True
+        begin(record, read_earlier(out, journal.lines), out, wanted.overwrite)
+        if journal.lines:
+            remove_leftovers(out)
+        kept = True
+        journal.add({"made_by": record.made_by, "replacing": record.replacing})
+        kept = not _Work(segmenter, inputs, out, wanted, options, record, journal, advance).run()
     finally:
-        _write_record(out, record)
+        journal.close(keep=kept)
     return record
 
 
-def _predict_one(
-    segmenter: Segmenter,
-    item: Input,
-    out: Path,
-    wanted: Wanted,
-    options: Options,
-    record: Predictions,
-    originals: set[Path],
-) -> None:
-    paths = wanted.paths(out, item.name)
-    try:
-        _check_place(out, paths, item, record, originals, wanted.overwrite)
-        entry = {"name": item.name, "source": str(item.source), "files": [_below(path, out) for path in paths]}
-        if not wanted.overwrite and _is_done(item.source, paths):
-            record.skipped.append(entry)
-        else:
-            result = segmenter.predict(
-                item.source, options, probabilities=wanted.probabilities, uncertainty=wanted.uncertainty
+class _Work:
+    """One call of `predict_inputs`: the steps of one image, and what is kept of all of them."""
+
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        inputs: Sequence[Input],
+        out: Path,
+        wanted: Wanted,
+        options: Options,
+        record: Predictions,
+        journal: Journal,
+        advance: Callable[[int, int], None] | None,
+    ) -> None:
+        self.segmenter, self.inputs, self.out, self.wanted, self.options = segmenter, inputs, out, wanted, options
+        self.record, self.journal, self.advance = record, journal, advance
+        self.places = Places(out, wanted.suffixes, inputs, record.sources, wanted.overwrite)
+        self.known = frozenset(record.sources) if record.replacing else None
+        self.count = self.full = 0
+        self.written, self.pause = time.monotonic(), RECORD_SECONDS
+
+    def run(self) -> bool:
+        """Do all images; return whether the record could be written."""
+        self.segmenter.expect(len(self.inputs), self.record.prepared)
+        try:
+            with _stop_on_sigterm(), contextlib.suppress(_DiskFullError):
+                Overlap(self.size, self.read, self.compute, self.write, self.finished).run(self.inputs)
+                self.record.finished, self.record.replacing = True, False
+        finally:
+            recorded = self.keep_record()
+        return recorded
+
+    def size(self, item: Input) -> int:
+        """Return about how many bytes an image takes until it is written; 0 where that will be found out."""
+        try:
+            height, width = image_size(item.source)
+        except Exception:
+            return 0
+        kept = 4 * self.segmenter.num_classes if self.wanted.probabilities or self.wanted.uncertainty else 0
+        return height * width * (self.segmenter.channels * self.segmenter.bits // 8 + 8 + kept)
+
+    def read(self, item: Input) -> Task:
+        """Decode an image, unless nothing is to be done."""
+        task = Task(item, {"name": item.name, "source": str(item.source)})
+        try:
+            task.entry["files"] = self.places.check(item)
+            if self.wanted.overwrite or not self.is_done(item):
+                task.pixels = self.segmenter.read(item.source)
+            else:
+                task.skipped = True
+        except Exception as error:  # whatever is wrong with one image, the others are to be done
+            task.error = error
+        return task
+
+    def is_done(self, item: Input) -> bool:
+        """Say whether its files are there, whole, made in this way, and none older than the image."""
+        if self.known is not None and item.name not in self.known:
+            return False
+        return self.places.is_done(item)
+
+    def compute(self, task: Task) -> Task:
+        """Predict an image that was read."""
+        if task.ended:
+            return task
+        try:
+            assert task.pixels is not None
+            task.result = self.segmenter.predict_pixels(
+                task.pixels, self.options, probabilities=self.wanted.probabilities, uncertainty=self.wanted.uncertainty
             )
-            paths[0].parent.mkdir(parents=True, exist_ok=True)
-            _write(result, paths, wanted)
-            height, width = result.prediction.shape
-            seams = {"seams": result.seams.to_json()} if result.seams else {}
-            record.done.append(entry | {"size": [height, width]} | seams)
-        record.sources[item.name] = _relative(item.source, out)
-    except (PerpixelError, OSError, MemoryError, RuntimeError) as error:
-        record.failed.append(Failure(str(item.source), _one_line(error)))
+            self._note_preparation()
+        except Exception as error:
+            task.error = error
+        return task
+
+    def _note_preparation(self) -> None:
+        """Keep which way each layer is computed before anything that was computed so is written."""
+        if self.record.prepared is None and self.segmenter.ways is not None:
+            self.record.prepared = self.segmenter.ways
+            self.journal.add({"prepared": self.record.prepared})
+
+    def write(self, task: Task) -> Task:
+        """Write an image's files, and say so in the journal."""
+        try:
+            if not task.ended:
+                assert task.result is not None
+                write_prediction(task.result, self.places.paths(task.item), self.wanted)
+                task.entry |= facts(task.result)
+            if task.error is None:
+                task.entry["origin"] = self.places.relative(task.item)
+                self.journal.add({"sources": {task.item.name: task.entry["origin"]}})
+        except Exception as error:
+            task.error = error
+        task.pixels = None
+        return task
+
+    def finished(self, task: Task) -> None:
+        """Record what became of an image, and now and then write all of that."""
+        add(self.record, task)
+        self.count += 1
+        self._stop_where_full(task.error)
+        if time.monotonic() - self.written > self.pause:
+            self.keep_record()
+        if self.advance is not None:
+            self.advance(self.count, len(self.inputs))
+
+    def _stop_where_full(self, error: BaseException | None) -> None:
+        self.full = self.full + 1 if isinstance(error, OSError) and error.errno in FULL else 0
+        left = len(self.inputs) - self.count
+        if self.full >= HOPELESS and left:
+            reason = f"no space is left, and {left} images were not tried. Free space, and run the same command again"
+            self.record.failed.append(Failure(str(self.out), reason))
+            raise _DiskFullError
+
+    def keep_record(self) -> bool:
+        """Write the record; the next time is not before the time that it took is a small share."""
+        start = time.monotonic()
+        try:
+            self.record.write(self.out)
+        except OSError as error:
+            failure = Failure(str(self.out / RECORD), one_line(error))
+            self.record.failed += [] if failure in self.record.failed else [failure]
+            return False
+        finally:
+            self.written = time.monotonic()
+            self.pause = max(RECORD_SECONDS, (self.written - start) / RECORD_SHARE)
+        return True
 
 
-def _is_done(source: Path, paths: Sequence[Path]) -> bool:
-    """Say whether every file is there, and none is older than the image."""
-    changed = source.stat().st_mtime
-    return all(path.is_file() and path.stat().st_mtime >= changed for path in paths)
+class _DiskFullError(Exception):
+    """Nothing more can be written."""
 
 
-def _check_place(
-    out: Path, paths: list[Path], item: Input, record: Predictions, originals: set[Path], overwrite: bool
-) -> None:
-    """Refuse to write onto an image, outside the folder, or onto another image's prediction."""
-    folder = out.resolve()
-    for path in paths:
-        place = path.resolve()
-        if not place.is_relative_to(folder):
-            raise UsageError(f"expected to write below {out}, but {path} is a link that leads out of it")
-        if place in originals:
-            raise UsageError(f"its output {path} would replace an image that is to be predicted")
-    earlier = record.sources.get(item.name)
-    if earlier is None or overwrite or not paths[0].exists():
+def add(record: Predictions, task: Task) -> None:
+    """Record what became of an image."""
+    if task.error is not None:
+        record.failed.append(Failure(str(task.item.source), one_line(task.error)))
         return
-    other = out / earlier
-    if other.exists() and not other.samefile(item.source):
-        raise UsageError(
-            f"{paths[0]} was made from {earlier}, another image of the same name. Use another --out, or --overwrite"
-        )
+    record.sources[task.item.name] = task.entry.pop("origin")
+    (record.skipped if task.skipped else record.done).append(task.entry)
+    if task.result is not None and task.result.seams:
+        record.seams += task.result.seams
 
 
-def _write(result: Prediction, paths: Sequence[Path], wanted: Wanted) -> None:
-    """Write what is asked for, the class ids last."""
+def facts(result: Prediction) -> dict[str, Any]:
+    """Return what is recorded of a prediction besides its files."""
+    height, width = result.prediction.shape
+    seams = {"seams": result.seams.to_json()} if result.seams else {}
+    return {"size": [height, width]} | seams
+
+
+def write_prediction(result: Prediction, paths: Sequence[Path], wanted: Wanted) -> None:
+    """Write what is asked for, the class ids last, each file in one step."""
+    paths[0].parent.mkdir(parents=True, exist_ok=True)
     for path in reversed(paths):
         if path.name.endswith(".uncertainty.npz") and result.uncertainty is not None:
             maps = result.uncertainty.arrays()
-            write_atomically(path, lambda beside, maps=maps: _save_halves(beside, **maps))  # type: ignore[misc]
+            replace(path, lambda beside, maps=maps: _save_halves(beside, **maps))  # type: ignore[misc]
         elif path.name.endswith(".uncertainty.png") and result.uncertainty is not None:
-            drawn = draw_uncertainty(result.pixels, result.uncertainty, len(result.classes))
-            write_atomically(path, lambda beside, drawn=drawn: drawn.save(beside, "PNG"))  # type: ignore[misc]
+            _save_png(path, draw_uncertainty(result.pixels, result.uncertainty, len(result.classes)))
         elif path.name.endswith(".npz"):
-            write_atomically(path, lambda beside: _save_halves(beside, probabilities=result.probabilities))
+            replace(path, lambda beside: _save_halves(beside, probabilities=result.probabilities))
         elif path != paths[0]:
-            picture = result.overlay()
-            write_atomically(path, lambda beside, picture=picture: picture.save(beside, "PNG"))  # type: ignore[misc]
+            _save_png(path, result.overlay())
         elif wanted.original_values:
-            mask = Image.fromarray(result.original_values())
-            write_atomically(path, lambda beside, mask=mask: mask.save(beside, "PNG"))  # type: ignore[misc]
+            _save_png(path, Image.fromarray(result.original_values()))
         else:
-            save_index_png(path, result.prediction, result.palette)
+            _save_png(path, index_image(result.prediction, result.palette))
+
+
+def _save_png(path: Path, image: Image.Image) -> None:
+    replace(path, lambda beside: image.save(beside, "PNG"))
 
 
 def _save_halves(path: Path, **arrays: NDArray[np.float32]) -> None:
@@ -222,7 +318,7 @@ def _save_halves(path: Path, **arrays: NDArray[np.float32]) -> None:
         np.savez_compressed(file, **{name: array.astype(np.float16) for name, array in arrays.items()})  # type: ignore[arg-type]
 
 
-def _how(segmenter: Segmenter, wanted: Wanted, options: Options) -> dict[str, Any]:
+def how(segmenter: Segmenter, wanted: Wanted, options: Options) -> dict[str, Any]:
     """Return what decides the contents of a prediction."""
     return {
         "classes": list(segmenter.classes),
@@ -231,25 +327,39 @@ def _how(segmenter: Segmenter, wanted: Wanted, options: Options) -> dict[str, An
     }
 
 
-def _earlier_sources(out: Path, made_by: dict[str, Any], overwrite: bool) -> dict[str, str]:
-    """Return what the folder's record says, and refuse to mix predictions that were made otherwise."""
+def read_earlier(out: Path, journal: Sequence[bytes]) -> Earlier:
+    """Return what a folder's record and journal say."""
     try:
-        earlier = json.loads((out / RECORD).read_text(encoding="utf-8"))
-        sources, made = dict(earlier["sources"]), dict(earlier["made_by"])
-    except (OSError, ValueError, TypeError, KeyError):
-        return {}
-    other = [key for key in made_by if key in made and made[key] != made_by[key] and key != "run"]
+        document = (out / RECORD).read_bytes()
+    except OSError:
+        document = b""
+    return Earlier.read(document, journal)
+
+
+def begin(record: Predictions, earlier: Earlier, out: Path | str, overwrite: bool) -> None:
+    """Go on with the predictions that a folder holds.
+
+    Raises:
+        UsageError: They were made otherwise, and are not to be replaced.
+    """
+    other = different(record.made_by, earlier.made_by)
     if other and not overwrite:
         raise UsageError(
             f"predict: expected {out} to be empty or to hold predictions made the same way, got others "
             f"(different: {', '.join(other)}). Use another --out, or --overwrite to predict these images again."
         )
     if other:  # the record is then about the new ones
-        return {}
-    return {str(name): str(source) for name, source in sources.items()}
+        record.replacing = True
+        return
+    record.sources, record.replacing, record.prepared = dict(earlier.sources), earlier.replacing, earlier.prepared
 
 
-def _make_folder(out: Path) -> None:
+def make_folder(out: Path) -> None:
+    """Make the folder that predictions go to.
+
+    Raises:
+        UsageError: It is no folder, and cannot be made one.
+    """
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -258,28 +368,24 @@ def _make_folder(out: Path) -> None:
         ) from None
 
 
-def _write_record(out: Path, record: Predictions) -> None:
-    text = json.dumps(record.to_json(), indent=2, ensure_ascii=False) + "\n"
-    write_atomically(out / RECORD, lambda beside: _write_text(beside, text))
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-
-
-def _below(path: Path, out: Path) -> str:
-    return path.relative_to(out).as_posix()
-
-
-def _relative(source: Path, out: Path) -> str:
-    try:
-        return Path(os.path.relpath(source.resolve(), out.resolve())).as_posix()
-    except ValueError:  # on another drive
-        return source.resolve().as_posix()
-
-
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """Return why something failed."""
     if isinstance(error, MemoryError):
         return "it does not fit into memory. Try --tile 512 512"
+    if isinstance(error, OSError) and error.strerror:
+        return f"the system refused ({error.strerror})"
     text = str(error).strip()
     return " ".join(text.splitlines()[:2]) if text else type(error).__name__
+
+
+@contextlib.contextmanager
+def _stop_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM do what Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():  # signals belong to somebody else
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
