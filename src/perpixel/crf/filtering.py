@@ -22,11 +22,14 @@ from perpixel.crf.lanes import (
     fill8,
     fill16,
     fold,
+    halves,
     larger,
     largest,
     load8,
     load16,
+    peek,
     plus,
+    poke,
     scaled,
     store,
     total,
@@ -34,6 +37,8 @@ from perpixel.crf.lanes import (
 
 HALF, ZERO, ONE, MINUS_ONE = np.float32(0.5), np.float32(0), np.float32(1), np.float32(-1)
 LOWEST = np.float32(-3e38)
+NEVER = np.float32(-1e30)  # the logarithm of what the padding classes are given
+BLOCK = 64  # pixels that are transposed at a time
 
 
 @njit(cache=True, nogil=True)
@@ -63,19 +68,46 @@ def list_pixels(first: int, last: int, slots: Any, weights: Any, ends: Any, pixe
 def splat(first: int, last: int, starts: Any, pixels: Any, shares: Any, beliefs: Any, values: Any, padded: int) -> None:
     """Gather the vertices `first` to `last` from their pixels' beliefs."""
     for vertex in range(first, last):
-        begin, end = starts[vertex], starts[vertex + 1]
+        begin, end = peek(starts, vertex), peek(starts, vertex + 1)
+        row = vertex * padded
         at = 0
-        while at + 16 <= padded:
-            wide = fill16(ZERO)
-            for entry in range(begin, end):
-                wide = add_scaled(wide, shares[entry], load16(beliefs, np.int64(pixels[entry]) * padded + at))
-            store(values, vertex * padded + at, wide)
-            at += 16
-        if at < padded:
-            row = fill8(ZERO)
-            for entry in range(begin, end):
-                row = add_scaled(row, shares[entry], load8(beliefs, np.int64(pixels[entry]) * padded + at))
-            store(values, vertex * padded + at, row)
+        while at + 24 <= padded:
+            even16, even8, odd16, odd8 = fill16(ZERO), fill8(ZERO), fill16(ZERO), fill8(ZERO)
+            entry = begin
+            while entry + 1 < end:
+                share = peek(shares, entry)
+                there = np.int64(peek(pixels, entry)) * padded + at
+                even16 = add_scaled(even16, share, load16(beliefs, there))
+                even8 = add_scaled(even8, share, load8(beliefs, there + 16))
+                share = peek(shares, entry + 1)
+                there = np.int64(peek(pixels, entry + 1)) * padded + at
+                odd16 = add_scaled(odd16, share, load16(beliefs, there))
+                odd8 = add_scaled(odd8, share, load8(beliefs, there + 16))
+                entry += 2
+            if entry < end:
+                share = peek(shares, entry)
+                there = np.int64(peek(pixels, entry)) * padded + at
+                even16 = add_scaled(even16, share, load16(beliefs, there))
+                even8 = add_scaled(even8, share, load8(beliefs, there + 16))
+            store(values, row + at, plus(even16, odd16))
+            store(values, row + at + 16, plus(even8, odd8))
+            at += 24
+        while at < padded:
+            even, odd = fill8(ZERO), fill8(ZERO)
+            entry = begin
+            while entry + 1 < end:
+                even = add_scaled(
+                    even, peek(shares, entry), load8(beliefs, np.int64(peek(pixels, entry)) * padded + at)
+                )
+                entry += 1
+                odd = add_scaled(odd, peek(shares, entry), load8(beliefs, np.int64(peek(pixels, entry)) * padded + at))
+                entry += 1
+            if entry < end:
+                even = add_scaled(
+                    even, peek(shares, entry), load8(beliefs, np.int64(peek(pixels, entry)) * padded + at)
+                )
+            store(values, row + at, plus(even, odd))
+            at += 8
 
 
 @njit(cache=True, nogil=True)
@@ -108,26 +140,33 @@ def blur(first: int, last: int, starts: Any, order: Any, values: Any, padded: in
 
 
 @njit(cache=True, nogil=True)
-def update(first: int, last: int, slots: Any, weights: Any, values: Any, logs: Any, beliefs: Any, padded: int) -> None:
+def update(
+    first: int, last: int, corners: int, slots: Any, weights: Any, values: Any, logs: Any, beliefs: Any, padded: int
+) -> None:
     """Slice, add to the logarithms of the unary, and take the softmax, for the pixels `first` to `last`."""
-    corners = slots.shape[1]
     for i in range(first, last):
         row = i * padded
+        begin, end = i * corners, (i + 1) * corners
         top = fill8(LOWEST)
         at = 0
-        while at + 16 <= padded:
-            wide = load16(logs, row + at)
-            for s in range(corners):
-                wide = add_scaled(wide, weights[i, s], load16(values, np.int64(slots[i, s]) * padded + at))
+        while at + 24 <= padded:
+            wide, rest = load16(logs, row + at), load8(logs, row + at + 16)
+            for s in range(begin, end):
+                weight = peek(weights, s)
+                there = np.int64(peek(slots, s)) * padded + at
+                wide = add_scaled(wide, weight, load16(values, there))
+                rest = add_scaled(rest, weight, load8(values, there + 16))
             store(beliefs, row + at, wide)
-            top = larger(top, fold(wide))
-            at += 16
-        if at < padded:
-            eight = load8(logs, row + at)
-            for s in range(corners):
-                eight = add_scaled(eight, weights[i, s], load8(values, np.int64(slots[i, s]) * padded + at))
-            store(beliefs, row + at, eight)
-            top = larger(top, eight)
+            store(beliefs, row + at + 16, rest)
+            top = larger(top, larger(fold(wide), rest))
+            at += 24
+        while at < padded:
+            rest = load8(logs, row + at)
+            for s in range(begin, end):
+                rest = add_scaled(rest, peek(weights, s), load8(values, np.int64(peek(slots, s)) * padded + at))
+            store(beliefs, row + at, rest)
+            top = larger(top, rest)
+            at += 8
         normalize(row, padded, largest(top), beliefs)
 
 
@@ -185,30 +224,57 @@ def update_mixed(
 def normalize(row: int, padded: int, top: float, beliefs: Any) -> None:
     """Turn a row of logarithms into probabilities."""
     sums = fill8(ZERO)
-    shift8 = fill8(top)
+    shift8, shift16 = fill8(top), fill16(top)
     at = row
-    while at < row + padded:
+    while at + 16 <= row + padded:
+        many = exponential(add_scaled(load16(beliefs, at), MINUS_ONE, shift16))
+        store(beliefs, at, many)
+        sums = plus(sums, halves(many))
+        at += 16
+    if at < row + padded:
         powers = exponential(add_scaled(load8(beliefs, at), MINUS_ONE, shift8))
         store(beliefs, at, powers)
         sums = plus(sums, powers)
-        at += 8
     factor = ONE / total(sums)
     at = row
-    while at < row + padded:
+    while at + 16 <= row + padded:
+        store(beliefs, at, scaled(factor, load16(beliefs, at)))
+        at += 16
+    if at < row + padded:
         store(beliefs, at, scaled(factor, load8(beliefs, at)))
-        at += 8
 
 
 @njit(cache=True, nogil=True)
-def start(first: int, last: int, logs: Any, beliefs: Any, padded: int) -> None:
-    """Take the softmax of the unary's logarithms."""
-    for i in range(first, last):
-        top = fill8(LOWEST)
-        for at in range(i * padded, (i + 1) * padded, 8):
-            row = load8(logs, at)
-            store(beliefs, at, row)
-            top = larger(top, row)
-        normalize(i * padded, padded, largest(top), beliefs)
+def start(first: int, last: int, planes: Any, logs: Any, beliefs: Any, padded: int) -> None:
+    """Lay planes of logarithms (K, N) side by side, padded with NEVER, and take their softmax."""
+    classes, count = planes.shape[0], planes.shape[1]
+    flat = planes.reshape(-1)
+    for block in range(first, last, BLOCK):
+        stop = min(block + BLOCK, last)
+        for k in range(classes):
+            for i in range(block, stop):
+                poke(logs, i * padded + k, peek(flat, k * count + i))
+        for i in range(block, stop):
+            for k in range(classes, padded):
+                poke(logs, i * padded + k, NEVER)
+            top = fill8(LOWEST)
+            for at in range(i * padded, (i + 1) * padded, 8):
+                row = load8(logs, at)
+                store(beliefs, at, row)
+                top = larger(top, row)
+            normalize(i * padded, padded, largest(top), beliefs)
+
+
+@njit(cache=True, nogil=True)
+def separate(first: int, last: int, beliefs: Any, padded: int, planes: Any) -> None:
+    """Fill planes (K, N) from rows."""
+    classes, count = planes.shape[0], planes.shape[1]
+    flat = planes.reshape(-1)
+    for block in range(first, last, BLOCK):
+        stop = min(block + BLOCK, last)
+        for k in range(classes):
+            for i in range(block, stop):
+                poke(flat, k * count + i, peek(beliefs, i * padded + k))
 
 
 @njit(cache=True, nogil=True)

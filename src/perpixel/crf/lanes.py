@@ -1,9 +1,9 @@
 """Eight or sixteen classes at once: short vectors for Numba, which has none.
 
-    load8(row, at)   store(row, at, v)     of a flat float32 array
+    load8(row, at)   store(row, at, v)     of a flat float32 array; peek and poke for one number
     fill8(x)                               x in every lane
     add_scaled(v, x, w)                    v + x·w, rounded once where the processor can
-    larger(v, w)   fold(v)                 lane by lane; sixteen lanes to the eight largest
+    larger(v, w)   fold(v)   halves(v)     lane by lane; sixteen lanes to the eight largest, or to eight sums
     exponential(v)                         e^v, relative error 2e-7
     largest(v)   total(v)                  over the lanes
 
@@ -108,6 +108,29 @@ def filler(kind: Lanes) -> Any:
     return intrinsic(fill)
 
 
+@intrinsic
+def peek(typing: Any, array: Any, at: Any) -> Any:
+    """array[at], for what is never negative: Numba would look whether it is."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        return builder.load(cgutils.gep_inbounds(builder, array.data, arguments[1]))
+
+    return array.dtype(array, types.intp), build
+
+
+@intrinsic
+def poke(typing: Any, array: Any, at: Any, value: Any) -> Any:
+    """array[at] = value, as `peek`."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        builder.store(arguments[2], cgutils.gep_inbounds(builder, array.data, arguments[1]))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, array.dtype), build
+
+
 load8, load16 = loader(EIGHT), loader(SIXTEEN)
 fill8, fill16 = filler(EIGHT), filler(SIXTEEN)
 
@@ -178,6 +201,16 @@ def fold(typing: Any, value: Any) -> Any:
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return greater(builder, part(builder, arguments[0], 0, 8), part(builder, arguments[0], 8, 8))
+
+    return EIGHT(value), build
+
+
+@intrinsic
+def halves(typing: Any, value: Any) -> Any:
+    """Return the sum of each lane and the one eight further on."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.fadd(part(builder, arguments[0], 0, 8), part(builder, arguments[0], 8, 8))
 
     return EIGHT(value), build
 

@@ -38,7 +38,8 @@ def fingerprint_factors(features: NDArray[np.float32]) -> NDArray[np.int64]:
     """
     dimensions = features.shape[1]
     scale = elevation(dimensions).astype(np.float64)
-    low, high = features.min(0) * scale, features.max(0) * scale
+    low, high = extent(features)
+    low, high = low * scale, high * scale
     spans = []
     for j in range(dimensions):
         below = low[j:].sum() - (j * high[j - 1] if j else 0.0)
@@ -49,6 +50,17 @@ def fingerprint_factors(features: NDArray[np.float32]) -> NDArray[np.int64]:
         return np.array([1 << sum(bits[:j]) for j in range(dimensions)], np.int64)
     rng = np.random.default_rng(0)
     return rng.integers(-(2**62), 2**62, dimensions, dtype=np.int64) | 1
+
+
+@njit(cache=True, nogil=True)
+def extent(features: Any) -> Any:
+    """Return the least and the largest of each feature."""
+    low, high = features[0].copy(), features[0].copy()
+    for i in range(features.shape[0]):
+        for j in range(features.shape[1]):
+            low[j] = min(low[j], features[i, j])
+            high[j] = max(high[j], features[i, j])
+    return low, high
 
 
 @njit(cache=True, nogil=True)

@@ -14,14 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perpixel.crf.filtering import blur, splat, start, update, update_mixed
+from perpixel.crf.filtering import blur, separate, splat, start, update, update_mixed
 from perpixel.crf.gaussian import along_columns, along_rows, factors, taps
 from perpixel.crf.lattice import Lattice, build, weigh
 from perpixel.crf.options import Normalization
 from perpixel.crf.team import Team
 
 Floats = NDArray[np.float32]
-NEVER = -1e30  # the logarithm of what the padding classes are given
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,32 +48,34 @@ def padded_width(classes: int) -> int:
     return -(-classes // 8) * 8
 
 
-def mean_field(logs: Floats, model: Model, iterations: int, threads: int) -> Floats:
-    """Return probabilities.
+def mean_field(logarithms: Floats, model: Model, iterations: int, threads: int) -> Floats:
+    """Return probabilities, float32 (K, N).
 
     Args:
-        logs: log p, float32 (N, padded); NEVER at the padding.
+        logarithms: log p, float32 (K, N).
         model: Kernels, and what their messages do.
         iterations: Updates.
         threads: At most so many.
-
-    Returns: float32 (N, padded), 0 at the padding.
     """
-    count, padded = logs.shape
-    flat, beliefs = logs.reshape(-1), np.empty(logs.size, np.float32)
+    classes, count = logarithms.shape
+    padded = padded_width(classes)
+    logs, beliefs = np.empty(count * padded, np.float32), np.empty(count * padded, np.float32)
     with Team(threads) as team:
-        team.run(start, team.share(count), flat, beliefs, padded)
+        pixels = team.share(count)
+        team.run(start, pixels, logarithms, logs, beliefs, padded)
         if iterations:
             lattice = build(model.features, count, team)
             weigh(lattice, model.strengths, model.normalization, team)
             filters = _filters(lattice, model, beliefs, padded, team)
-            renew = _renew(lattice, model, flat, beliefs, padded, team)
+            renew = _renew(lattice, model, logs, beliefs, padded, team)
             values = np.zeros((lattice.vertices + count * (model.exact is not None)) * padded, np.float32)
             for _ in range(iterations):
                 for apply in filters:
                     apply(values)
                 renew(values)
-    return beliefs.reshape(count, padded)
+        answer = np.empty(logarithms.shape, np.float32)
+        team.run(separate, pixels, beliefs, padded, answer)
+    return answer
 
 
 def _filters(
@@ -118,10 +119,9 @@ def _renew(
 ) -> Callable[[Floats], None]:
     """Return what turns the values into new beliefs."""
     pixels = team.share(len(lattice.slots))
+    corners, slots, weights = lattice.slots.shape[1], lattice.slots.reshape(-1), lattice.weights.reshape(-1)
     if model.mixing is None:
-        return lambda values: _discard(
-            team.run(update, pixels, lattice.slots, lattice.weights, values, logs, beliefs, padded)
-        )
+        return lambda values: _discard(team.run(update, pixels, corners, slots, weights, values, logs, beliefs, padded))
     groups, classes, _ = model.mixing.shape
     mixing = np.zeros((groups, classes, padded), np.float32)
     mixing[:, :, :classes] = model.mixing.transpose(0, 2, 1)

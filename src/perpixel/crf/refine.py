@@ -157,24 +157,22 @@ def _with_numba(
     compatibility: Probabilities | None,
 ) -> Probabilities:
     """Refine with the compiled lattice."""
-    from perpixel.crf.mean_field import NEVER, Model, mean_field, padded_width
+    from perpixel.crf.mean_field import Model, mean_field
 
     classes, height, width = probabilities.shape
-    logs = np.full((height * width, padded_width(classes)), NEVER, np.float32)
-    for index, plane in enumerate(probabilities):
-        logs[:, index] = _log(plane).ravel()
     weights = [kernel.weight for kernel in kernels] + ([exact[0]] if exact is not None else [])
     strengths, mixing = _mixing(weights, compatibility, classes)
     features = [kernel.features.reshape(height * width, -1) for kernel in kernels]
     exactly = None if exact is None else (height, width, exact[1], strengths[-1])
     model = Model(features, strengths[: len(features)], exactly, mixing, options.normalization)
-    beliefs = mean_field(logs, model, options.iterations, _threads(height * width))
-    return np.ascontiguousarray(beliefs[:, :classes].T).reshape(probabilities.shape)
+    logs = _log(probabilities).reshape(classes, -1)
+    return mean_field(logs, model, options.iterations, _threads(height * width)).reshape(probabilities.shape)
 
 
 def _log(probabilities: NDArray[Any]) -> Probabilities:
     """Return the logarithm, of at least LEAST."""
-    return np.log(np.clip(probabilities.astype(np.float32, copy=False), np.float32(LEAST), np.float32(1)))
+    clipped = np.clip(probabilities, LEAST, 1, dtype=np.float32)
+    return np.log(clipped, out=clipped)
 
 
 def _mixing(
