@@ -30,9 +30,18 @@ def as_pixels(source: Source, channels: int, bits: int = 8) -> Pixels:
     pixels = _from_image(source) if isinstance(source, Image.Image) else _check(source)
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]
+    return fit(pixels, channels, bits, "the image given")
+
+
+def fit(pixels: Pixels, channels: int, bits: int, name: str) -> Pixels:
+    """Return (H, W, `channels`) of stored pixels (H, W, C), uint8 or uint16; see `as_pixels`.
+
+    Raises:
+        DataError: There is no way from C to `channels`.
+    """
     if pixels.shape[2] in (2, 4) and pixels.shape[2] != channels:  # alpha
         pixels = pixels[:, :, :-1]
-    return _scale(convert_channels(pixels, channels, "the image given"), bits)
+    return _scale(convert_channels(pixels, channels, name), bits)
 
 
 def _from_image(image: Image.Image) -> Pixels:

@@ -38,13 +38,14 @@ from perpixel.inference.uncertainty import (
     sampling,
     seeded,
     summary,
+    tile_seed,
 )
 from perpixel.ops.resize import scaled_size
 
 KEPT_BYTES = 64 * 10**6  # of probabilities that are kept without being asked for
 MANY = 8  # images that repay the time of preparing for them
 
-Read = Callable[[slice, slice], NDArray[Any]]
+Read = Callable[[slice, slice], NDArray[Any] | None]
 
 
 class Segmenter:
@@ -219,7 +220,8 @@ class Segmenter:
 
         Args:
             read: Called with rows and columns, once for each tile, and once more for each area with a CRF; returns
-                their pixels (h, w, C), as `Segmenter.read` would.
+                their pixels (h, w, C), as `Segmenter.read` would. Or None where nothing is to be seen:
+                probabilities are then 0 (not with a CRF, nor with uncertainty).
             size: (H, W) in pixels.
             options: Looks, passes, tiles, CRF.
             seams: Told how neighbouring tiles agree.
@@ -277,7 +279,10 @@ class Segmenter:
 
         def compute(r: slice, c: slice) -> Tensor:
             r, c = _shifted(r, rows.start), _shifted(c, columns.start)
-            return self._tile(read(r, c), (r.start, c.start), options, uncertainty)
+            pixels = read(r, c)
+            if pixels is None:
+                return torch.zeros(self.num_classes, r.stop - r.start, c.stop - c.start, device=self.device)
+            return self._tile(pixels, (r.start, c.start), options, uncertainty)
 
         size = rows.stop - rows.start, columns.stop - columns.start
         plan = plan_tiles(size, options, self.num_classes, self.scale, self.memory)
@@ -295,7 +300,9 @@ class Segmenter:
                 whole = values.new_empty(len(values), rows.stop - rows.start, columns.stop - columns.start)
             whole[:, r, c] = values
         assert whole is not None
-        whole[: self.num_classes] = refined(whole[: self.num_classes], read(rows, columns), options.crf)
+        pixels = read(rows, columns)
+        assert pixels is not None
+        whole[: self.num_classes] = refined(whole[: self.num_classes], pixels, options.crf)
         return whole
 
     @torch.inference_mode()
@@ -315,8 +322,7 @@ class Segmenter:
         image = torch.from_numpy(self.normalization.apply(pixels)).to(self.device)
         if not options.samples:
             return self._look(image, options)
-        seed = (options.seed << 40) + (place[0] << 20) + place[1]
-        with sampling(self.network), seeded(seed % 2**63, self.device):
+        with sampling(self.network), seeded(tile_seed(options.seed, place), self.device):
             passes = summary(self._look(image, options)[None] for _ in range(options.samples))
         if not uncertainty:
             return passes.mean[0]
