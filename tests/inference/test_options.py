@@ -25,6 +25,7 @@ def test_by_default_the_whole_image_is_looked_at_once() -> None:
         ({"rotations": 0}, "--rotations"),
         ({"rotations": 37}, "--rotations: expected 1 to 36"),
         ({"samples": -1}, "--samples"),
+        ({"seed": -1}, "seed: expected at least 0"),
         ({"blend": "cubic"}, "--blend: expected linear, hann, mean, none, got 'cubic'"),
         ({"tile": (0, 8)}, "--tile"),
         ({"overlap": -1}, "--overlap"),

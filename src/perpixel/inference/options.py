@@ -64,6 +64,8 @@ class Options:
             raise UsageError(f"--rotations: expected 1 to {MOST_ROTATIONS}, got {self.rotations}. 4 are exact.")
         if self.samples < 0:
             raise UsageError(f"--samples: expected at least 0, got {self.samples}. Bayesian SegNet's paper takes 50.")
+        if self.seed < 0:
+            raise UsageError(f"seed: expected at least 0, got {self.seed}. The default is 0.")
         self._check_tiles()
 
     def _check_tiles(self) -> None:

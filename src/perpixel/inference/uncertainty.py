@@ -155,6 +155,11 @@ def seeded(seed: int | None, device: torch.device) -> Iterator[None]:
         yield
 
 
+def tile_seed(seed: int, place: tuple[int, int]) -> int:
+    """Return a seed for the tile with this first row and column: 32 bits, all that PyTorch's generator heeds."""
+    return int(np.random.SeedSequence([seed, *place]).generate_state(1)[0])
+
+
 def summary(passes: Iterable[Float[Tensor, "N K H W"]]) -> Uncertainty:
     """Return mean, variance and mean entropy of passes, of which one at a time is kept."""
     remaining = iter(passes)
