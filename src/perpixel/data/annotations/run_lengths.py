@@ -55,6 +55,19 @@ def _undo_differences(values: NDArray[np.int64]) -> NDArray[np.int64]:
     return counts
 
 
+def pack_counts(counts: NDArray[np.int64]) -> str:
+    """Return counts as COCO's packed text; the inverse of `unpack_counts`."""
+    values = counts.astype(np.int64)
+    values[3:] -= counts[1:-2]
+    letters: list[str] = []
+    for value in values.tolist():
+        while not -16 <= value < 16:
+            letters.append(chr(48 + (value & 31 | 32)))
+            value >>= 5
+        letters.append(chr(48 + (value & 31)))
+    return "".join(letters)
+
+
 def fill(counts: Sequence[int] | NDArray[np.int64], size: tuple[int, int], *, columns: bool) -> Mask:
     """Return the mask (H, W) of run lengths.
 
