@@ -73,3 +73,27 @@ def test_our_points_err_less_than_the_papers(monkeypatch: pytest.MonkeyPatch) ->
     ours = (WinogradConv2d(direct)(features) - exact).norm()
     monkeypatch.setitem(winograd.POINTS, 3, tuple(map(Fraction, (0, 1, -1, 2, -2))))
     assert 1.5 * ours < (WinogradConv2d(direct)(features) - exact).norm()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("relu", [True, False])
+def test_compiled_sums_are_the_matrices(relu: bool, threads: int) -> None:
+    """A few bands of a map whose sides are no multiples of a tile; a third thread may find nothing to do."""
+    pytest.importorskip("numba")
+    torch.manual_seed(0)
+    layer = WinogradConv2d(nn.Conv2d(16, 48, kernel_size=3, padding=1), relu)
+    features = torch.randn(2, 16, 23, 150)
+    assert layer.compiled
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        compiled = layer(features)
+    finally:
+        torch.set_num_threads(before)
+    layer.compiled = False
+    torch.testing.assert_close(compiled, layer(features), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [(16, 24), (24, 16)])
+def test_channels_that_do_not_fill_the_lanes_go_through_the_matrices(channels: tuple[int, int]) -> None:
+    assert not WinogradConv2d(nn.Conv2d(*channels, kernel_size=3, padding=1)).compiled

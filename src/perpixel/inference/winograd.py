@@ -4,8 +4,9 @@
 
     patches (36, T, C) -> B⊗B -> (36, T, C) @ (36, C, D) -> A⊗A -> (16, T, D) -> rows and columns
 
-Everything is a matrix product, in bands of tiles that stay in the cache. The result differs from the direct sum by
-rounding alone. The matrices follow from the points at which polynomials are compared, infinity being one of them.
+Everything is a matrix product, in bands of tiles that stay in the cache; where Numba is installed, the two outer ones
+are compiled sums (`winograd_compiled`). The result differs from the direct sum by rounding alone. The matrices
+follow from the points at which polynomials are compared, infinity being one of them.
 
 Source: Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016, arXiv:1509.09308,
     Sec. 4.3, F(4 x 4, 3 x 3); Toom and Cook for the matrices of other sizes.
@@ -15,6 +16,7 @@ Letters: N batch, C D channels in and out, H W pixels, T tiles, m side of a tile
 """
 
 from fractions import Fraction
+from functools import cache
 from math import prod
 
 import torch
@@ -59,6 +61,7 @@ class WinogradConv2d(nn.Module):
         self.register_buffer("back", torch.kron(back, back).to(weight.dtype))
         bias = weight.new_zeros(self.out_channels) if convolution.bias is None else convolution.bias.detach()
         self.bias = nn.Parameter(bias, requires_grad=False)
+        self.compiled = self.side == 3 and fits_compiled(weight) and is_compiled()
 
     def forward(self, features: Float[Tensor, "N C H W"]) -> Float[Tensor, "N D h w"]:
         """Convolve; the result has its channels last."""
@@ -98,6 +101,9 @@ class WinogradConv2d(nn.Module):
         """Convolve some rows of tiles."""
         tile, patch = self.tile, self.tile + self.side - 1
         rows, columns = result.shape[0] // tile, result.shape[1] // tile
+        if self.compiled:
+            self._convolve_compiled(band, result, rows * columns)
+            return
         patches = band.unfold(0, patch, tile).unfold(1, patch, tile).permute(3, 4, 0, 1, 2).reshape(patch**2, -1)
         transformed = (self.into @ patches).view(patch**2, rows * columns, band.shape[-1])
         products = torch.bmm(transformed, self.kernel).view(patch**2, -1)
@@ -105,6 +111,29 @@ class WinogradConv2d(nn.Module):
         torch.add(tiles, self.bias, out=result.view(rows, tile, columns, tile, -1))
         if self.relu:
             result.clamp_(min=0)
+
+    def _convolve_compiled(self, band: Float[Tensor, "_ _ C"], result: Float[Tensor, "_ _ D"], tiles: int) -> None:
+        """Convolve some rows of tiles, the sums before and after the products compiled."""
+        from perpixel.inference.winograd_compiled import restore_band, transform_band
+
+        transformed = band.new_empty(len(self.kernel), tiles, band.shape[2])
+        transform_band(band, transformed, result.shape[1] // self.tile)
+        restore_band(torch.bmm(transformed, self.kernel), self.bias, self.relu, result)
+
+
+def fits_compiled(weight: Float[Tensor, "D C r r"]) -> bool:
+    """Return whether the compiled sums take such layers: float32 on a CPU, sixteen channels at a time."""
+    return weight.device.type == "cpu" and weight.dtype == torch.float32 and not any(n % 16 for n in weight.shape[:2])
+
+
+@cache
+def is_compiled() -> bool:
+    """Return whether Numba is there to compile them."""
+    try:
+        import perpixel.inference.winograd_compiled  # noqa: F401
+    except ImportError:
+        return False
+    return True
 
 
 def transform(weight: Float[Tensor, "D C r r"], matrix: Float[Tensor, "n r"]) -> Float[Tensor, "n*n C D"]:
