@@ -50,7 +50,7 @@ class DiskCarry(MutableMapping[int, Tensor]):
             self.end += data.nbytes
         self.places[key] = place
         self.file.seek(place.start)
-        view = memoryview(data).cast("B")
+        view = data.data.cast("B")
         while view:
             view = view[self.file.write(view) :]
 
@@ -58,7 +58,7 @@ class DiskCarry(MutableMapping[int, Tensor]):
         """Read a tensor."""
         place = self.places[key]
         values = torch.empty(place.shape, dtype=place.dtype)
-        view = memoryview(values.numpy()).cast("B")
+        view = values.numpy().data.cast("B")
         self.file.seek(place.start)
         while view:
             count = self.file.readinto(view)

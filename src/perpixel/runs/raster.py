@@ -36,7 +36,7 @@ from perpixel.inference.segmenter import Segmenter
 from perpixel.runs.row_buffer import RowBuffer
 from perpixel.runs.unfinished import Unfinished
 
-MEMORY = 1.2 * 10**9  # bytes of one look; with all that is kept beside it, less than 2 GB
+MEMORY = 12 * 10**8  # bytes of one look; with all that is kept beside it, less than 2 GB
 CARRIED_BYTES = 200 * 10**6  # what tiles share with those below; more of it goes to the disk
 OVERVIEW = 2048  # pixels of an overlay's longer side
 
@@ -186,7 +186,9 @@ class _Job:
             if written is not None:
                 written.result()
 
-    def _take(self, ids: RowBuffer, missing: RowBuffer | None, stop: int) -> tuple[int, NDArray[np.uint8]]:
+    def _take(
+        self, ids: RowBuffer[np.uint8], missing: RowBuffer[np.bool_] | None, stop: int
+    ) -> tuple[int, NDArray[np.uint8]]:
         """Return (first row, class ids) of whole rows of tiles, with what is empty marked."""
         start, found = ids.start, ids.take(stop)
         if missing is not None:
@@ -242,7 +244,8 @@ class _Job:
             return ids
         if self.segmenter.coding is None:
             raise DataError("original_values: expected a network that knows its data set's masks. Load a run.")
-        return self.segmenter.coding.encode(ids[None])[0]
+        stored: NDArray[Any] = self.segmenter.coding.encode(ids[None])[0]
+        return stored
 
     def _values(self, ids: NDArray[np.uint8]) -> NDArray[Any]:
         if not self.original_values:

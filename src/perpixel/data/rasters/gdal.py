@@ -5,7 +5,6 @@ Letters: H W pixels, C bands.
 
 import contextlib
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ DRIVERS = {  # by suffix; a file is never opened as something else than it is ca
 CACHE_MB = 192
 
 
-def rasterio_or_explain(path: Path) -> ModuleType:
+def rasterio_or_explain(path: Path) -> Any:
     """Return `rasterio`.
 
     Raises:

@@ -24,13 +24,13 @@ class Tag(NamedTuple):
     Attributes:
         code: Its number.
         kind: The number of its data type.
-        count: How many values.
+        number: How many values.
         value: A number, several, or text.
     """
 
     code: int
     kind: int
-    count: int
+    number: int
     value: Any
 
 

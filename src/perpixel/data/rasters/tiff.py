@@ -249,8 +249,8 @@ class TiffRaster:
             length = height * width * samples * page.dtype.itemsize
             data = decode_lzw(data, length) if kind == "lzw" else inflate(data, length)
             page = self._as_if_uncompressed()
-        decoded: NDArray[Any] = page.decode(data, index)[0]
-        return decoded[0]
+        decoded: NDArray[Any] = page.decode(data, index)[0][0]
+        return decoded
 
     def _decoder(self) -> str:
         """Return who decodes: tifffile, or our ways through Pillow.
