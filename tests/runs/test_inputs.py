@@ -95,3 +95,48 @@ def test_a_pattern_below_a_folder_with_brackets_in_its_name(tmp_path: Path) -> N
     found, failed = find_inputs([str(folder / "day [1]/*.png")], tmp_path / "out")
     assert [item.name for item in found] == ["a", "b"]
     assert not failed
+
+
+def test_a_folder_named_like_an_image_is_a_folder(tmp_path: Path) -> None:
+    write_images(tmp_path / "in", "x.png/a.png")
+    assert names([str(tmp_path / "in")], tmp_path / "out") == {"x.png/a": "a.png"}
+
+
+def test_links_to_images_are_images_and_links_to_folders_are_not_followed(tmp_path: Path) -> None:
+    write_images(tmp_path, "store/a.png", "store/b.png", "in/c.png")
+    (tmp_path / "in/link.png").symlink_to(tmp_path / "store/a.png")
+    (tmp_path / "in/folder.png").symlink_to(tmp_path / "store")
+    (tmp_path / "in/up").symlink_to(tmp_path / "in")
+    assert names([str(tmp_path / "in")], tmp_path / "out") == {"c": "c.png", "link": "link.png"}
+
+
+def test_a_link_to_itself_is_an_input_that_will_fail_by_name(tmp_path: Path) -> None:
+    write_images(tmp_path / "in", "a.png")
+    (tmp_path / "in/loop.png").symlink_to("loop.png")
+    (tmp_path / "in/gone.png").symlink_to("nowhere.png")
+    assert set(names([str(tmp_path / "in")], tmp_path / "out")) == {"a", "loop", "gone"}
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_images(tmp_path / "in", "a.png", "closed/b.png")
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    found, failures = find_inputs([str(tmp_path / "in")], tmp_path / "out")
+    assert [item.name for item in found] == ["a"]
+    assert [Path(failure.source).name for failure in failures] == ["closed"]
+    assert "Permission denied" in failures[0].reason
+
+
+def test_the_order_is_that_of_the_paths(tmp_path: Path) -> None:
+    write_images(tmp_path / "in", "b.png", "a/z.png", "a.png", "a-b/x.png", "c/d/e.png")
+    found = find_inputs([str(tmp_path / "in")], tmp_path / "out")[0]
+    assert [item.source.relative_to(tmp_path / "in").as_posix() for item in found] == [
+        "a-b/x.png", "a.png", "a/z.png", "b.png", "c/d/e.png",
+    ]  # fmt: skip
+    assert [item.name for item in found[1:3]] == ["a", "a/z"]

@@ -8,11 +8,12 @@ photo.jpg          the name is photo
 import glob
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, overload
 
-from perpixel.data.images import is_image_name, list_images
+from perpixel.data.images import is_image_name
 from perpixel.errors import UsageError
 
 
@@ -29,6 +30,30 @@ class Input:
     name: str
 
 
+class Inputs(Sequence[Input]):
+    """Many images, kept as text: a hundred thousand take some 25 MB.
+
+    Args:
+        paths: The files.
+        names: One each.
+    """
+
+    def __init__(self, paths: Sequence[str], names: Sequence[str]) -> None:
+        self._paths, self._names = paths, names
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    @overload
+    def __getitem__(self, index: int) -> Input: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Inputs": ...
+    def __getitem__(self, index: int | slice) -> "Input | Inputs":
+        if isinstance(index, slice):
+            return Inputs(self._paths[index], self._names[index])
+        return Input(Path(self._paths[index]), self._names[index])
+
+
 @dataclass(frozen=True)
 class Failure:
     """Something that was asked for and could not be done."""
@@ -37,49 +62,96 @@ class Failure:
     reason: str
 
 
-def find_inputs(words: Sequence[str], out: Path) -> tuple[list[Input], list[Failure]]:
-    """Return the images behind files, folders and patterns, and the words that name none.
+class _File(NamedTuple):
+    """A file as given, as seen from the folder that its name starts from, and where it really is."""
+
+    path: str
+    below: str
+    real: str
+
+
+def find_inputs(words: Sequence[str], out: Path) -> tuple[Inputs, list[Failure]]:
+    """Return the images behind files, folders and patterns, and the words and folders that give none.
 
     What lies in the output folder is no input, unless it is named file by file.
 
     Raises:
         UsageError: No image at all; the output folder is an input folder; or two images cannot be told apart.
     """
-    found: dict[Path, tuple[Path, Path]] = {}  # the real file -> as given, and the folder its name starts from
-    failures = []
+    found: dict[str, _File] = {}
+    failures: list[Failure] = []
     for word in words:
-        files = _files(word, out)
-        failures += [] if files else [Failure(word, "no image there. Check the path")]
-        for path, base in files:
-            found.setdefault(path.resolve(), (path, base))
+        before = len(failures)
+        files = list(_files(word, out, failures))
+        for file in files:
+            found.setdefault(file.real, file)
+        if not files and len(failures) == before:
+            failures.append(Failure(word, "no image there. Check the path"))
     if not found:
-        raise UsageError(f"predict: expected images, found none in {', '.join(words)}. Check the paths.")
+        where = ", ".join(words) if not failures else "; ".join(f"{one.source}: {one.reason}" for one in failures[:3])
+        raise UsageError(f"predict: expected images, found none ({where}). Check the paths.")
     return _name(list(found.values())), failures
 
 
-def _files(word: str, out: Path) -> list[tuple[Path, Path]]:
-    """Return (file, the folder its name starts from) of one word."""
+def _files(word: str, out: Path, failures: list[Failure]) -> Iterator[_File]:
+    """Yield the files of one word."""
     path = Path(word)
+    away = os.path.realpath(out)
     if path.is_dir():
-        if path.resolve() == out.resolve():
+        if os.path.realpath(path) == away:
             raise UsageError(
                 f"predict: expected --out to be another folder than the images', got {out} for both. "
                 "Predictions would mix with images."
             )
-        return [(file, path) for file in _without(out, list_images(path))]
-    if path.exists():
-        return [(path, path.parent)]
-    if not glob.has_magic(word):
-        return []
-    base = _fixed_part(path)
-    names = glob.glob(str(path.relative_to(base)), root_dir=base, recursive=True)
-    files = [base / name for name in sorted(names) if is_image_name(Path(name).name) and (base / name).is_file()]
-    return [(file, base) for file in _without(out, files)]
+        yield from sorted(_walk(str(path), "", os.path.realpath(path), away, failures), key=lambda file: file.below)
+    elif os.path.lexists(path):
+        yield _File(str(path), path.name, os.path.realpath(path))
+    elif glob.has_magic(word):
+        yield from _matches(path, away)
 
 
-def _without(out: Path, files: Iterable[Path]) -> list[Path]:
-    folder = out.resolve()
-    return [file for file in files if not file.resolve().is_relative_to(folder)]
+def _walk(folder: str, below: str, real: str, away: str, failures: list[Failure]) -> Iterator[_File]:
+    """Yield the images in a folder and below, except in `away`; a folder that cannot be read is a failure."""
+    if real == away:
+        return
+    try:
+        with os.scandir(folder) as entries:
+            listed = list(entries)
+    except OSError as error:
+        failures.append(Failure(folder, f"the folder cannot be read ({error.strerror}). Mend its permissions"))
+        return
+    for entry in listed:
+        name = below + entry.name
+        if entry.is_dir(follow_symlinks=False):
+            if not entry.name.startswith((".", "__MACOSX")):
+                yield from _walk(entry.path, name + "/", os.path.join(real, entry.name), away, failures)
+        elif is_image_name(entry.name) and not _is_link_to_folder(entry):
+            yield from _outside(_File(entry.path, name, _real(entry, real)), away)
+
+
+def _is_link_to_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_symlink() and entry.is_dir()
+    except OSError:  # a link to itself: it will fail as an image
+        return False
+
+
+def _real(entry: os.DirEntry[str], folder: str) -> str:
+    return os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(folder, entry.name)
+
+
+def _outside(file: _File, away: str) -> Iterator[_File]:
+    if not file.real.startswith(away.rstrip(os.sep) + os.sep):
+        yield file
+
+
+def _matches(pattern: Path, away: str) -> Iterator[_File]:
+    """Yield the images that a pattern matches."""
+    base = _fixed_part(pattern)
+    for name in sorted(glob.glob(str(pattern.relative_to(base)), root_dir=base, recursive=True)):
+        path = str(base / name)
+        if is_image_name(os.path.basename(name)) and not os.path.isdir(path):
+            yield from _outside(_File(path, name.replace(os.sep, "/"), os.path.realpath(path)), away)
 
 
 def _fixed_part(pattern: Path) -> Path:
@@ -92,29 +164,28 @@ def _fixed_part(pattern: Path) -> Path:
     return base
 
 
-def _name(files: list[tuple[Path, Path]]) -> list[Input]:
+def _name(files: list[_File]) -> Inputs:
     """Name each by its stem; where stems clash, by what tells the files apart."""
-    names = [_short(path.relative_to(base)) for path, base in files]
-    names = _tell_apart(names, [path for path, _ in files])
+    names = _tell_apart([_short(file.below) for file in files], files)
     counts = Counter(name.casefold() for name in names)
-    for (path, _), name in zip(files, names, strict=True):
+    for file, name in zip(files, names, strict=True):
         if counts[name.casefold()] > 1:
             raise UsageError(
                 f"predict: expected images whose outputs differ in name, got several called {name!r}, one of them "
-                f"{path}. Predict them into separate folders."
+                f"{file.path}. Predict them into separate folders."
             )
-    return [Input(path, name) for (path, _), name in zip(files, names, strict=True)]
+    return Inputs([file.path for file in files], names)
 
 
-def _tell_apart(names: list[str], paths: list[Path]) -> list[str]:
+def _tell_apart(names: list[str], files: list[_File]) -> list[str]:
     groups: dict[str, list[int]] = {}
     for index, name in enumerate(names):
         groups.setdefault(name.casefold(), []).append(index)
     result = list(names)
     for members in (group for group in groups.values() if len(group) > 1):
-        real = [paths[index].resolve() for index in members]
+        real = [Path(files[index].real) for index in members]
         common = _common_folder(real)
-        longer = [_short(path.relative_to(common)) for path in real]
+        longer = [_short(path.relative_to(common).as_posix()) for path in real]
         counts = Counter(name.casefold() for name in longer)
         for index, path, name in zip(members, real, longer, strict=True):
             same = counts[name.casefold()] > 1  # x.jpg and x.png side by side
@@ -132,7 +203,7 @@ def _common_folder(paths: list[Path]) -> Path:
         ) from None
 
 
-def _short(path: Path) -> str:
+def _short(name: str) -> str:
     """Drop the suffix, unless the name would then look like another image's overlay or uncertainty."""
-    stem = path.with_suffix("")
-    return (path if stem.name.casefold().endswith((".overlay", ".uncertainty")) else stem).as_posix()
+    stem = os.path.splitext(name)[0]
+    return name if stem.casefold().endswith((".overlay", ".uncertainty")) else stem

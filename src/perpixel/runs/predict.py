@@ -4,6 +4,7 @@ OUT/NAME.png            one-byte class ids with a palette, or the masks' own sto
     NAME.overlay.png    the classes' colours over the image
     NAME.npz            probabilities, float16 (K, H, W)
     NAME.uncertainty.*  a picture, .png, and the maps, .npz: how unsure the network is
+    NAME.geojson, ...   polygons; see vectors.py
     predictions.json    what was done, skipped and failed, and how all of it was made
 
 Reading, predicting and writing go on at the same time; results and their order are those of one after the other.
@@ -35,6 +36,7 @@ from perpixel.runs.outputs import remove_leftovers, replace
 from perpixel.runs.overlap import Overlap
 from perpixel.runs.places import Places
 from perpixel.runs.record import RECORD, Earlier, Journal, Predictions, different
+from perpixel.runs.vectors import Vectors, join_all, write_polygons
 
 RECORD_SECONDS = 5.0  # between two writings of it, at least
 RECORD_SHARE = 0.02  # of the time that writing it may take
@@ -52,6 +54,7 @@ class Wanted:
         original_values: Write what the data set's masks store in place of class ids.
         overwrite: Predict again what is already there.
         uncertainty: Entropy, and with passes variances and mutual information, as a picture and as float16.
+        vectors: Polygons, of which format.
     """
 
     overlay: bool = False
@@ -59,15 +62,17 @@ class Wanted:
     original_values: bool = False
     overwrite: bool = False
     uncertainty: bool = False
+    vectors: Vectors | None = None
 
     @property
     def suffixes(self) -> list[str]:
-        """How the names of one image's files end, the class ids first."""
+        """How the names of one image's files end, the class ids first; a star stands for the name."""
         wanted = {
             ".png": True, ".overlay.png": self.overlay, ".npz": self.probabilities,
             ".uncertainty.png": self.uncertainty, ".uncertainty.npz": self.uncertainty,
         }  # fmt: skip
-        return [suffix for suffix, asked in wanted.items() if asked]
+        polygons = [self.vectors.place] if self.vectors else []
+        return [suffix for suffix, asked in wanted.items() if asked] + polygons
 
 
 @dataclass(slots=True)
@@ -166,31 +171,40 @@ class _Work:
         self.segmenter.expect(len(self.inputs), self.record.prepared)
         try:
             with _stop_on_sigterm(), contextlib.suppress(_DiskFullError):
-                Overlap(self.size, self.read, self.compute, self.write, self.finished).run(self.inputs)
+                Overlap(self.size, self.read, self.compute, self.write, self.finished).run(map(self.start, self.inputs))
+                if self.wanted.vectors and self.wanted.vectors.format == "coco":
+                    join_all(self.out, sorted(self.record.sources))
                 self.record.finished, self.record.replacing = True, False
         finally:
             recorded = self.keep_record()
         return recorded
 
-    def size(self, item: Input) -> int:
-        """Return about how many bytes an image takes until it is written; 0 where that will be found out."""
+    def start(self, item: Input) -> Task:
+        """Return what is to be done with an image."""
+        return Task(item, {"name": item.name, "source": str(item.source)})
+
+    def size(self, task: Task) -> int:
+        """Find out whether anything is to be done, and return about how many bytes it takes until it is written."""
         try:
-            height, width = image_size(item.source)
-        except Exception:
+            task.entry["files"] = self.places.check(task.item)
+            task.skipped = not self.wanted.overwrite and self.is_done(task.item)
+            return 0 if task.skipped else self._bytes(task.item)
+        except Exception as error:  # whatever is wrong with one image, the others are to be done
+            task.error = error
             return 0
+
+    def _bytes(self, item: Input) -> int:
+        height, width = image_size(item.source)
         kept = 4 * self.segmenter.num_classes if self.wanted.probabilities or self.wanted.uncertainty else 0
         return height * width * (self.segmenter.channels * self.segmenter.bits // 8 + 8 + kept)
 
-    def read(self, item: Input) -> Task:
+    def read(self, task: Task) -> Task:
         """Decode an image, unless nothing is to be done."""
-        task = Task(item, {"name": item.name, "source": str(item.source)})
+        if task.ended:
+            return task
         try:
-            task.entry["files"] = self.places.check(item)
-            if self.wanted.overwrite or not self.is_done(item):
-                task.pixels = self.segmenter.read(item.source)
-            else:
-                task.skipped = True
-        except Exception as error:  # whatever is wrong with one image, the others are to be done
+            task.pixels = self.segmenter.read(task.item.source)
+        except Exception as error:
             task.error = error
         return task
 
@@ -225,7 +239,7 @@ class _Work:
         try:
             if not task.ended:
                 assert task.result is not None
-                write_prediction(task.result, self.places.paths(task.item), self.wanted)
+                write_prediction(task.result, self.places.paths(task.item), self.wanted, task.item)
                 task.entry |= facts(task.result)
             if task.error is None:
                 task.entry["origin"] = self.places.relative(task.item)
@@ -290,11 +304,14 @@ def facts(result: Prediction) -> dict[str, Any]:
     return {"size": [height, width]} | seams
 
 
-def write_prediction(result: Prediction, paths: Sequence[Path], wanted: Wanted) -> None:
+def write_prediction(result: Prediction, paths: Sequence[Path], wanted: Wanted, item: Input) -> None:
     """Write what is asked for, the class ids last, each file in one step."""
-    paths[0].parent.mkdir(parents=True, exist_ok=True)
+    for folder in {path.parent for path in paths}:
+        folder.mkdir(parents=True, exist_ok=True)
     for path in reversed(paths):
-        if path.name.endswith(".uncertainty.npz") and result.uncertainty is not None:
+        if wanted.vectors is not None and path.suffix in (".json", ".geojson"):
+            write_polygons(path, result, wanted.vectors, item, scored=wanted.probabilities)
+        elif path.name.endswith(".uncertainty.npz") and result.uncertainty is not None:
             maps = result.uncertainty.arrays()
             replace(path, lambda beside, maps=maps: _save_halves(beside, **maps))  # type: ignore[misc]
         elif path.name.endswith(".uncertainty.png") and result.uncertainty is not None:
@@ -324,6 +341,7 @@ def how(segmenter: Segmenter, wanted: Wanted, options: Options) -> dict[str, Any
         "classes": list(segmenter.classes),
         "options": options.to_json(),
         "original_values": wanted.original_values,
+        **({"polygons": wanted.vectors.to_json()} if wanted.vectors else {}),
     }
 
 
