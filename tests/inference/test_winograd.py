@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from perpixel.inference import winograd
+from perpixel.inference.toom_cook import POINTS, matrices
 from perpixel.inference.winograd import WinogradConv2d
 
 
@@ -58,7 +59,7 @@ def test_bands_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_at_the_papers_points_the_matrices_are_the_papers() -> None:
     """F(4 x 4, 3 x 3): Lavin & Gray, Sec. 4.3; some of their rows have the other sign in two matrices at once."""
-    into, kernel, back = winograd.matrices(3, tuple(map(Fraction, (0, 1, -1, 2, -2))))
+    into, kernel, back = matrices(3, tuple(map(Fraction, (0, 1, -1, 2, -2))))
     assert into[0] == [4, 0, -5, 0, 1, 0]
     assert into[1] == [0, -4, -4, 1, 1, 0]
     assert kernel[3] == [1 / 24, 1 / 12, 1 / 6]
@@ -71,7 +72,7 @@ def test_our_points_err_less_than_the_papers(monkeypatch: pytest.MonkeyPatch) ->
     features = torch.relu(torch.randn(1, 64, 32, 32))
     exact = copy.deepcopy(direct).double()(features.double())
     ours = (WinogradConv2d(direct)(features) - exact).norm()
-    monkeypatch.setitem(winograd.POINTS, 3, tuple(map(Fraction, (0, 1, -1, 2, -2))))
+    monkeypatch.setitem(POINTS, 3, tuple(map(Fraction, (0, 1, -1, 2, -2))))
     assert 1.5 * ours < (WinogradConv2d(direct)(features) - exact).norm()
 
 
@@ -83,17 +84,17 @@ def test_compiled_sums_are_the_matrices(relu: bool, threads: int) -> None:
     torch.manual_seed(0)
     layer = WinogradConv2d(nn.Conv2d(16, 48, kernel_size=3, padding=1), relu)
     features = torch.randn(2, 16, 23, 150)
-    assert layer.compiled
+    assert layer.fits
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(threads)
         compiled = layer(features)
     finally:
         torch.set_num_threads(before)
-    layer.compiled = False
+    layer.fits = False
     torch.testing.assert_close(compiled, layer(features), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("channels", [(16, 24), (24, 16)])
 def test_channels_that_do_not_fill_the_lanes_go_through_the_matrices(channels: tuple[int, int]) -> None:
-    assert not WinogradConv2d(nn.Conv2d(*channels, kernel_size=3, padding=1)).compiled
+    assert not WinogradConv2d(nn.Conv2d(*channels, kernel_size=3, padding=1)).fits

@@ -15,23 +15,17 @@ Differs: the points 0, ±3/4, ±3/2 in place of 0, ±1, ±2. The largest coeffic
 Letters: N batch, C D channels in and out, H W pixels, T tiles, m side of a tile, r side of the kernel, n = m + r − 1.
 """
 
-from fractions import Fraction
 from functools import cache
-from math import prod
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from perpixel.inference.toom_cook import POINTS, matrices
+
 BAND_BYTES = 2**21  # of the patches and the products of a band: they stay in a second-level cache
 LEAST = 64  # tiles of a band: enough rows for a fast matrix product
 STEP = 256  # output channels whose weights are transformed at a time
-POINTS = {  # by the side of the kernel: the more there are, the larger the tile
-    3: tuple(map(Fraction, ("0", "3/4", "-3/4", "3/2", "-3/2"))),
-    7: tuple(map(Fraction, ("0", "1", "-1", "2", "-2", "1/2", "-1/2"))),
-}
-
-Polynomial = list[Fraction]  # coefficients, constant term first
 
 
 class WinogradConv2d(nn.Module):
@@ -61,7 +55,7 @@ class WinogradConv2d(nn.Module):
         self.register_buffer("back", torch.kron(back, back).to(weight.dtype))
         bias = weight.new_zeros(self.out_channels) if convolution.bias is None else convolution.bias.detach()
         self.bias = nn.Parameter(bias, requires_grad=False)
-        self.compiled = self.side == 3 and fits_compiled(weight) and is_compiled()
+        self.fits = self.side == 3 and fits_compiled(weight)
 
     def forward(self, features: Float[Tensor, "N C H W"]) -> Float[Tensor, "N D h w"]:
         """Convolve; the result has its channels last."""
@@ -101,7 +95,7 @@ class WinogradConv2d(nn.Module):
         """Convolve some rows of tiles."""
         tile, patch = self.tile, self.tile + self.side - 1
         rows, columns = result.shape[0] // tile, result.shape[1] // tile
-        if self.compiled:
+        if self.fits and is_compiled():
             self._convolve_compiled(band, result, rows * columns)
             return
         patches = band.unfold(0, patch, tile).unfold(1, patch, tile).permute(3, 4, 0, 1, 2).reshape(patch**2, -1)
@@ -143,38 +137,3 @@ def transform(weight: Float[Tensor, "D C r r"], matrix: Float[Tensor, "n r"]) ->
     for part, into in zip(torch.split(weight, STEP), torch.split(transformed, STEP, dim=2), strict=True):
         into.copy_((both @ part.double().permute(2, 3, 1, 0).flatten(0, 1).flatten(1)).view(into.shape))
     return transformed
-
-
-def matrices(side: int, points: tuple[Fraction, ...]) -> tuple[list[list[float]], list[list[float]], list[list[float]]]:
-    """Return what turns n values of a patch, r of a kernel, and then n products into m results, along one axis.
-
-    Args:
-        side: r.
-        points: n − 1 of them, all different.
-
-    Returns: n x n, n x r and m x n numbers.
-    """
-    tile = len(points) + 2 - side
-    others = [[other for other in points if other != point] for point in points]
-    into = [[*monic(rest), Fraction(0)] for rest in others] + [monic(points)]
-    scales = [
-        prod((point - other for other in rest), start=Fraction(1)) for point, rest in zip(points, others, strict=True)
-    ]
-    kernel = [[point**k / scale for k in range(side)] for point, scale in zip(points, scales, strict=True)]
-    kernel.append([Fraction(k == side - 1) for k in range(side)])
-    back = [[*(point**i for point in points), Fraction(i == tile - 1)] for i in range(tile)]
-    return floats(into), floats(kernel), floats(back)
-
-
-def monic(roots: tuple[Fraction, ...] | list[Fraction]) -> Polynomial:
-    """Return the product of x − root."""
-    polynomial = [Fraction(1)]
-    for root in roots:
-        shifted, scaled = [Fraction(0), *polynomial], [*(root * value for value in polynomial), Fraction(0)]
-        polynomial = [a - b for a, b in zip(shifted, scaled, strict=True)]
-    return polynomial
-
-
-def floats(matrix: list[list[Fraction]]) -> list[list[float]]:
-    """Return the nearest doubles."""
-    return [[float(value) for value in row] for row in matrix]

@@ -8,7 +8,7 @@ symmetry of the points, 0 and ±a and ±b, makes them some additions: B's rows f
 
 Needs Numba, an extra. Threads share the rows of tiles.
 
-Source: Lavin & Gray, CVPR 2016, arXiv:1509.09308, Sec. 4.3; the points are those of `winograd`.
+Source: Lavin & Gray, CVPR 2016, arXiv:1509.09308, Sec. 4.3; the points are those of `toom_cook`.
 Letters: C D channels in and out, T tiles.
 """
 
@@ -24,7 +24,7 @@ from numba import njit
 from torch import Tensor
 
 from perpixel.crf.lanes import add_scaled, fill16, larger, load16, plus, scaled, store
-from perpixel.inference.winograd import POINTS
+from perpixel.inference.toom_cook import POINTS
 
 LANES = 16  # channels at once; their number must be a multiple
 _, a, _, b, _ = map(float, POINTS[3])
