@@ -48,7 +48,8 @@ class Refined:
     @property
     def ids(self) -> NDArray[np.intp]:
         """The likeliest class of every pixel, (H, W)."""
-        return self.probabilities.argmax(0)
+        ids: NDArray[np.intp] = self.probabilities.argmax(0)
+        return ids
 
 
 def refine_file(image: Path, probabilities: Path, options: CrfOptions, logits: bool = False) -> Refined:
@@ -154,7 +155,7 @@ def _turned_hint(image: Path) -> str:
 
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    powers = np.exp(logits - logits.max(0))
+    powers: NDArray[np.float32] = np.exp(logits - logits.max(0))
     powers /= powers.sum(0)
     return powers
 
