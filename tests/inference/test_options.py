@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from perpixel.crf.options import PRESETS
 from perpixel.errors import UsageError
 from perpixel.inference.options import Options
+from perpixel.inference.proposals import Proposals
 
 
 def test_by_default_the_whole_image_is_looked_at_once() -> None:
@@ -25,6 +26,7 @@ def test_by_default_the_whole_image_is_looked_at_once() -> None:
         ({"rotations": 0}, "--rotations"),
         ({"rotations": 37}, "--rotations: expected 1 to 36"),
         ({"samples": -1}, "--samples"),
+        ({"proposals": Proposals(), "flip": True}, "--proposals: expected one scale"),
         ({"seed": -1}, "seed: expected at least 0"),
         ({"blend": "cubic"}, "--blend: expected linear, hann, mean, none, got 'cubic'"),
         ({"tile": (0, 8)}, "--tile"),
@@ -75,3 +77,9 @@ def test_a_line_says_what_is_done() -> None:
         "scales 1, mirrored too, fused by mean, 6 passes with dropout, tiles of 64 × 80 pixels that share 16 (linear), "
         "then a CRF"
     )
+    assert Options(proposals=Proposals()).words() == "at most 50 boxes (windows) joined by max"
+
+
+def test_proposals_survive_json_too() -> None:
+    options = Options(proposals=Proposals("selective-search", "mean", count=9))
+    assert Options.from_json(json.loads(json.dumps(options.to_json()))) == options

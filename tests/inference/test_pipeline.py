@@ -14,6 +14,7 @@ from perpixel.data.palette import distinct_colors
 from perpixel.errors import UsageError
 from perpixel.inference import plan, refining
 from perpixel.inference.options import Blend, Options
+from perpixel.inference.proposals import Proposals, predict_with_proposals
 from perpixel.inference.segmenter import Segmenter
 from perpixel.inference.uncertainty import monte_carlo, tile_seed
 from perpixel.models.unet import UNet
@@ -142,6 +143,13 @@ def test_an_image_can_be_read_tile_by_tile() -> None:
         found[:, rows, columns] = values.numpy()
     assert np.array_equal(found, bayes.probabilities(pixels, options))
     assert largest == 32 * 32
+
+
+def test_proposals_take_the_place_of_the_look_at_the_whole() -> None:
+    boxes, pixels = segmenter(nn.Conv2d(3, 3, 1)), noise(120, 150)
+    found = boxes.probabilities(pixels, Options(proposals=Proposals(least_side=50, side=64)))
+    assert np.array_equal(found, predict_with_proposals(boxes, pixels, Proposals(least_side=50, side=64)).numpy())
+    assert not np.allclose(found, boxes.probabilities(pixels))
 
 
 # ---- the CRF -------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from perpixel.cli.inference_options import (
     Flip,
     Fusion,
     Overlap,
+    Proposals,
     Rotations,
     Samples,
     Scales,
@@ -39,11 +40,12 @@ def evaluate_command(
         str | None, typer.Option(help="Which part of the data; val, or the only one there is, if not given.")
     ] = None,
     scales: Scales = None,
-    fusion: Fusion = "mean",
+    fusion: Fusion = None,
     flip: Flip = False,
     tile: Tile = None,
     overlap: Overlap = None,
     rotations: Rotations = 1,
+    proposals: Proposals = None,
     blend: Blend = "linear",
     samples: Samples = 0,
     crf: Crf = None,
@@ -63,8 +65,9 @@ def evaluate_command(
     from rich.console import Console
 
     options = make_options(
-        scales, fusion, flip, tile, overlap, rotations=rotations, blend=blend, samples=samples, crf=crf, run=run
-    )
+        scales, fusion, flip, tile, overlap, rotations=rotations, proposals=proposals, blend=blend, samples=samples,
+        crf=crf, run=run,
+    )  # fmt: skip
     _require_places(json, report)
     messages = Console(stderr=True, highlight=False, soft_wrap=True)
     evaluation = _measure(run, data or [], split, options, choose_device(device), bool(report))

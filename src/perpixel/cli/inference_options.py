@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,7 +14,10 @@ Scales = Annotated[
     list[float] | None,
     typer.Option("--scales", help="Look at the image in each of these sizes, e.g. --scales 0.75 1 1.25"),
 ]
-Fusion = Annotated[str, typer.Option(help="How several looks are joined: mean of probabilities, or max of logits.")]
+Fusion = Annotated[
+    str | None,
+    typer.Option(help="How several looks are joined: mean of probabilities, or max of logits; proposals take max."),
+]
 Flip = Annotated[bool, typer.Option("--flip", help="Look at the mirror image too.")]
 Tile = Annotated[
     tuple[int, int] | None,
@@ -23,6 +26,10 @@ Tile = Annotated[
 Overlap = Annotated[int | None, typer.Option(help="How far tiles overlap at least, in pixels.")]
 Rotations = Annotated[
     int, typer.Option(help="Look at N turns of the image; 1, 2 and 4 are exact, others resample. U-Net takes 7.")
+]
+Proposals = Annotated[
+    str | None,
+    typer.Option(help="Look at likely objects, as DeconvNet does: windows, or selective-search (needs OpenCV)."),
 ]
 Blend = Annotated[
     str, typer.Option(help="How tiles are joined: linear or hann fade, none cuts, mean counts all tiles alike.")
@@ -42,12 +49,13 @@ Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 def make_options(
     scales: list[float] | None,
-    fusion: str,
+    fusion: str | None,
     flip: bool,
     tile: tuple[int, int] | None,
     overlap: int | None,
     *,
     rotations: int = 1,
+    proposals: str | None = None,
     blend: str = "linear",
     samples: int = 0,
     crf: str | None = None,
@@ -55,10 +63,14 @@ def make_options(
 ) -> "Options":
     """Return what was asked for, checked; `run` says which CRF "auto" is."""
     from perpixel.inference.options import Options
+    from perpixel.inference.proposals import Proposals as BoxOptions
 
-    fused, joined = cast(Any, fusion), cast(Any, blend)  # Options checks them
+    joined: dict[str, Any] = {"blend": blend, "fusion": fusion or "mean"}  # Options checks them
+    if proposals is not None:
+        boxes: dict[str, Any] = {"finder": proposals, "aggregate": fusion or "max"}
+        joined |= {"fusion": "mean", "proposals": BoxOptions(**boxes)}
     looks = tuple(scales or (1.0,))
-    options = Options(looks, fused, flip, tile, overlap, rotations, joined, samples)
+    options = Options(looks, flip=flip, tile=tile, overlap=overlap, rotations=rotations, samples=samples, **joined)
     if crf is None or run is None:
         return options
     return replace(options, crf=_choose_crf(run, crf))

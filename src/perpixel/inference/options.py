@@ -1,9 +1,11 @@
 """How to predict: one set of options for every network, for `evaluate` and `predict`.
 
-looks     scales x mirror images x rotations, fused       what is averaged, or the largest of what
-samples   passes with dropout, averaged                   how sure it is
-tiles     with how much overlap, blended how              for what memory does not hold
-crf       last: sharp edges
+    looks     scales x mirror images x rotations, fused       or DeconvNet's: at likely objects
+    samples   passes with dropout, averaged                   how sure it is
+    tiles     with how much overlap, blended how              for what memory does not hold
+    crf       last: sharp edges
+
+Letters: H W pixels.
 """
 
 import math
@@ -13,6 +15,7 @@ from typing import Any, Literal, get_args
 
 from perpixel.crf.options import CrfOptions
 from perpixel.errors import UsageError
+from perpixel.inference.proposals import Proposals
 
 Fusion = Literal["max", "mean"]
 Blend = Literal["linear", "hann", "mean", "none"]
@@ -39,6 +42,7 @@ class Options:
         samples: Passes with dropout, of which the mean is taken, as Bayesian SegNet does; 0 drops nothing.
         seed: Of the passes with dropout.
         crf: Refine the probabilities last by a fully connected CRF.
+        proposals: Look at likely objects in place of the whole image, as DeconvNet does; takes no other looks.
 
     Raises:
         UsageError: A value cannot be used.
@@ -54,6 +58,7 @@ class Options:
     samples: int = 0
     seed: int = 0
     crf: CrfOptions | None = None
+    proposals: Proposals | None = None
 
     def __post_init__(self) -> None:
         if not self.scales or not all(math.isfinite(scale) and 0 < scale <= 8 for scale in self.scales):
@@ -64,6 +69,10 @@ class Options:
             raise UsageError(f"--rotations: expected 1 to {MOST_ROTATIONS}, got {self.rotations}. 4 are exact.")
         if self.samples < 0:
             raise UsageError(f"--samples: expected at least 0, got {self.samples}. Bayesian SegNet's paper takes 50.")
+        if self.proposals is not None and self.looks > 1:
+            raise UsageError(
+                "--proposals: expected one scale, no mirror image and no rotation, got more. Boxes are the looks then."
+            )
         if self.seed < 0:
             raise UsageError(f"seed: expected at least 0, got {self.seed}. The default is 0.")
         self._check_tiles()
@@ -86,6 +95,10 @@ class Options:
     def words(self) -> str:
         """Say in a line what is done."""
         said = ["scales " + ", ".join(f"{scale:g}" for scale in self.scales)]
+        if self.proposals is not None:
+            said = [
+                f"at most {self.proposals.count} boxes ({self.proposals.finder}) joined by {self.proposals.aggregate}"
+            ]
         said += ["mirrored too"] if self.flip else []
         said += [f"{self.rotations} rotations"] if self.rotations > 1 else []
         said += [f"fused by {self.fusion}"] if self.looks > 1 else []
@@ -118,6 +131,8 @@ class Options:
         given = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
         if given.get("crf") is not None:
             given["crf"] = CrfOptions.from_dict(given["crf"])
+        if given.get("proposals") is not None:
+            given["proposals"] = Proposals(**given["proposals"])
         return cls(**given)
 
 

@@ -28,6 +28,7 @@ from perpixel.inference.pixels import Source, as_pixels
 from perpixel.inference.plan import MEMORY, plan_areas, plan_tiles
 from perpixel.inference.prediction import Prediction, Probabilities
 from perpixel.inference.prepared import chosen_ways, prepare_for_inference
+from perpixel.inference.proposals import predict_with_proposals
 from perpixel.inference.refining import refined
 from perpixel.inference.seams import Seams
 from perpixel.inference.tiles import Block, blend
@@ -319,16 +320,18 @@ class Segmenter:
         """
         if self._prepares:
             self.prepare((pixels.shape[0], pixels.shape[1]), self._given)
-        image = torch.from_numpy(self.normalization.apply(pixels)).to(self.device)
         if not options.samples:
-            return self._look(image, options)
+            return self._look(pixels, options)
         with sampling(self.network), seeded(tile_seed(options.seed, place), self.device):
-            passes = summary(self._look(image, options)[None] for _ in range(options.samples))
+            passes = summary(self._look(pixels, options)[None] for _ in range(options.samples))
         if not uncertainty:
             return passes.mean[0]
         return torch.cat([passes.mean[0], passes.variance[0], passes.expected_entropy])
 
-    def _look(self, image: Float[Tensor, "1 C h w"], options: Options) -> Float[Tensor, "K h w"]:
+    def _look(self, pixels: NDArray[Any], options: Options) -> Float[Tensor, "K h w"]:
+        if options.proposals is not None:
+            return predict_with_proposals(self, pixels, options.proposals)
+        image = torch.from_numpy(self.normalization.apply(pixels)).to(self.device)
         return fused_probabilities(self.network, image, options, self.scale, self.num_classes)
 
     @torch.inference_mode()
