@@ -125,6 +125,9 @@ def _from_two(images: Path, masks: Path) -> Layout:
     root = _common_folder(images, masks)
     given = (_below(images, root), _below(masks, root))
     match = match_sides(find_sides(root, [given[0]]), find_sides(root, [given[1]]), given=True)
+    if match is None and (source := find_annotations(masks)) is not None:
+        files = given[1] if source.encoding == "labelme" else f"{given[1]}/{source.masks}"
+        return _annotated(root, replace(source, images=given[0], masks=files))
     if match is None:
         raise DataError(
             f"data: expected images in {images} and masks of the same names in {masks}, found none that agree. "
@@ -186,8 +189,10 @@ def _from_cityscapes(root: Path) -> Layout | None:
 
 def _from_annotations(root: Path) -> Layout | None:
     source = find_annotations(root)
-    if source is None:
-        return None
+    return None if source is None else _annotated(root, source)
+
+
+def _annotated(root: Path, source: AnnotationSource) -> Layout:
     layout = Layout(root, source.encoding, source.images, source.masks, source.splits, source.encoding)
     labels = [label for label in read_labels(layout, root, source.encoding) if label not in SPECIAL_LABELS]
     classes = tuple(labels) if BACKGROUND in map(str.lower, labels) else (BACKGROUND, *labels)

@@ -18,7 +18,7 @@ class Places:
 
     Args:
         out: The folder; it exists.
-        suffixes: How the names of one image's files end, the class ids first.
+        suffixes: How the names of one image's files end, the class ids first; or with a star for the name.
         inputs: All images, none of which is to be replaced.
         sources: Name -> its image's path relative to the folder, of what was predicted into it earlier.
         overwrite: Predictions may be replaced by those of another image.
@@ -36,7 +36,7 @@ class Places:
 
     def paths(self, item: Input) -> list[Path]:
         """Return an image's files."""
-        return [self.out / (item.name + suffix) for suffix in self.suffixes]
+        return [self.out / name for name in self._names(item)]
 
     def check(self, item: Input) -> list[str]:
         """Return the names of an image's files below the folder.
@@ -54,7 +54,7 @@ class Places:
             if place in self.originals:
                 raise UsageError(f"its output {path} would replace an image that is to be predicted")
         self._check_origin(item)
-        return [item.name + suffix for suffix in self.suffixes]
+        return self._names(item)
 
     def is_done(self, item: Input) -> bool:
         """Say whether every file is there, with something in it, and none is older than the image."""
@@ -65,6 +65,9 @@ class Places:
         """Return an image's path as seen from the folder."""
         folder, name = os.path.split(item.source)
         return f"{self.origin(folder)}/{name}"
+
+    def _names(self, item: Input) -> list[str]:
+        return [text.replace("*", item.name) if "*" in text else item.name + text for text in self.suffixes]
 
     def _check_origin(self, item: Input) -> None:
         earlier = self.sources.get(item.name)
