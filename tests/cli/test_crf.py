@@ -80,3 +80,13 @@ def test_options_that_cannot_be_used_are_refused_and_nothing_is_written(
     assert isinstance(result.exception, UsageError)
     assert said in str(result.exception)
     assert not (tmp_path / "o.png").exists()
+
+
+def test_tiles_give_what_the_whole_gives_but_for_their_seams(tmp_path: Path) -> None:
+    image, maps = write_halves(tmp_path)
+    words = [image, maps, "--bilateral", "4", "3", "5", "--out"]
+    run(*words, str(tmp_path / "whole.png"))
+    result = run(*words, str(tmp_path / "tiled.png"), "--tile", "16", "32")
+    assert result.exit_code == 0, result.output
+    whole, tiled = (np.asarray(Image.open(tmp_path / name)) for name in ("whole.png", "tiled.png"))
+    assert (whole == tiled).mean() > 0.99

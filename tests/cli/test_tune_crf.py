@@ -1,12 +1,15 @@
 """`perpixel tune-crf`."""
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from perpixel.cli.main import app
+from perpixel.cli.tune_crf import stopped_by_sigterm
 from perpixel.crf.options import CrfOptions
 from perpixel.errors import UsageError
 from perpixel.runs import crf_grid, load
@@ -72,3 +75,11 @@ def test_a_broken_image_makes_the_code_1(run: Path) -> None:
     result = tune(run)
     assert result.exit_code == 1
     assert "Failed: val/0" in result.stderr
+
+
+def test_sigterm_ends_it_as_ctrl_c_does_and_later_is_itself_again() -> None:
+    """The predictions kept for it on disk, hundreds of megabytes, must not stay behind."""
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), stopped_by_sigterm():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -29,6 +29,9 @@ def crf_command(
     spatial: Spatial = None,
     iterations: Iterations = None,
     normalization: Normalization = None,
+    tile: Annotated[
+        tuple[int, int] | None, typer.Option(help="H W: refine larger images in overlapping tiles of so many pixels.")
+    ] = None,
     logits: Annotated[bool, typer.Option("--logits", help="The file holds scores before softmax.")] = False,
     json: Annotated[bool, typer.Option("--json", help="What was done, as JSON on stdout.")] = False,
 ) -> None:
@@ -41,7 +44,7 @@ def crf_command(
     """
     from perpixel.runs.refine import check_place, palette_beside, refine_file, save_refined
 
-    options = crf_options(preset, bilateral, spatial, iterations, normalization)
+    options = crf_options(preset, bilateral, spatial, iterations, normalization).replace(tile=tile)
     check_place(out)
     refined = refine_file(image, probabilities, options, logits)
     num_classes, height, width = refined.probabilities.shape

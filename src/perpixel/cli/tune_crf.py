@@ -1,6 +1,9 @@
 """`perpixel tune-crf`: find the CRF's numbers for a run."""
 
 import json as json_format
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -89,7 +92,7 @@ def _tune(run: Path, data: list[Path], plan: Any, device: str | None) -> "Tuning
     if not plan.split:
         plan = replace(plan, split=dataset.splits[0] if len(dataset.splits) == 1 else "val")
     segmenter = load_run(opened, device)
-    with Counter(f"Predicting {plan.split}") as counter:
+    with stopped_by_sigterm(), Counter(f"Predicting {plan.split}") as counter:
 
         def tried(done: int, expected: int, best: float) -> None:
             counter.bar.update(counter.task, description=f"Trying CRFs, best {_percent(best)}")
@@ -100,6 +103,16 @@ def _tune(run: Path, data: list[Path], plan: Any, device: str | None) -> "Tuning
         except KeyboardInterrupt:
             typer.echo("What was tried is kept in the run: the same command goes on.", err=True)
             raise
+
+
+@contextmanager
+def stopped_by_sigterm() -> Iterator[None]:
+    """Stop on SIGTERM as on Ctrl-C, so that the predictions on disk are removed."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def document(tuning: "Tuning", run: Path) -> dict[str, Any]:
