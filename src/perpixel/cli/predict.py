@@ -56,6 +56,11 @@ def predict_command(
         bool,
         typer.Option("--original-values", help="Write the values that the data set's own masks store."),
     ] = False,
+    vector: Annotated[
+        str | None, typer.Option(help="Also polygons: geojson, labelme (one file an image) or coco (one for all).")
+    ] = None,
+    simplify: Annotated[float, typer.Option(help="How far polygons may be from the border, in pixels.")] = 0.0,
+    min_area: Annotated[int, typer.Option(help="Smaller regions get no polygon: a neighbour absorbs them.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict again what is already there.")] = False,
     json: Annotated[bool, typer.Option("--json", help="What was done, as JSON on stdout.")] = False,
     device: Device = "auto",
@@ -72,13 +77,31 @@ def predict_command(
     options = make_options(
         scales, fusion, flip, tile, overlap, rotations=rotations, blend=blend, samples=samples, crf=crf, run=run
     )
-    wanted = Wanted(overlay, probabilities, original_values, overwrite, uncertainty)
+    wanted = Wanted(
+        overlay, probabilities, original_values, overwrite, uncertainty, _vectors(vector, simplify, min_area)
+    )
     record = _predict(run, inputs, out, wanted, options, choose_device(device))
     if json:
         typer.echo(json_format.dumps(record.to_json(), indent=2, ensure_ascii=False))
     _say(record, out)
     if record.failed:
         raise typer.Exit(1)
+
+
+def _vectors(format: str | None, simplify: float, min_area: int) -> Any:
+    from perpixel.errors import UsageError
+    from perpixel.export.polygons import Outlining
+    from perpixel.runs.vectors import Vectors
+
+    outlining = Outlining(simplify, min_area)
+    if format is None:
+        if simplify or min_area:
+            raise UsageError(
+                "predict: --simplify and --min-area are for polygons. Add --vector geojson, or leave them."
+            )
+        return None
+    kind: Any = format  # Vectors checks it
+    return Vectors(kind, outlining)
 
 
 def _predict(run: Path, words: list[str], out: Path, wanted: Any, options: Any, device: str | None) -> "Predictions":
