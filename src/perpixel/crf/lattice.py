@@ -22,7 +22,7 @@ from perpixel.crf.filtering import blur_ones, count_pixels, list_pixels, scale_s
 from perpixel.crf.locate import elevation, fingerprint_factors, locate
 from perpixel.crf.options import Normalization
 from perpixel.crf.team import Part, Team
-from perpixel.crf.vertices import chains, number
+from perpixel.crf.vertices import chains, neighbors, number
 
 TINY = np.float32(1e-20)  # added to norms, as in the reference code
 Floats = NDArray[np.float32]
@@ -94,30 +94,26 @@ def _one(
     """Fill one kernel's slots and weights; returns its runs by direction, and how many numbers its vertices use."""
     count, dimensions = features.shape
     factors = fingerprint_factors(features)
-    fingerprints = np.empty((count, dimensions + 1), np.int64)
+    fingerprints = np.empty((dimensions + 1, count), np.int64)
     scale = elevation(dimensions)
     team.run(locate, team.share(count), features, scale, factors, column, weights, fingerprints)
-    parts = 1 << min(3, max(0, team.size.bit_length() - 1))
-    bits = max(6, int(count - 1).bit_length())
-    while True:
-        keys, names = np.empty(1 << bits, np.int64), np.full(1 << bits, -1, np.int32)
-        known = np.empty(1 << bits, np.int64)
-        shift = 64 - bits
-        each_part = [(part, parts) for part in range(parts)]
-        used = team.run(number, each_part, shift, fingerprints, column, slots, keys, names, known)
-        if min(used) >= 0:
-            break
-        bits += 1
-    known = known[: max(used) * parts]
-    steps = [int(factors.sum()) - (dimensions + 1) * int(factors[j]) for j in range(dimensions)] + [int(factors.sum())]
-    counts = np.array(used)
+    colors = range(dimensions + 1)
+    tables = team.run(number, [(color,) for color in colors], fingerprints, column, slots)
+    steps = factors.sum() - (dimensions + 1) * np.append(factors, 0)
+    vertices = max(len(table.known) for table in tables) * (dimensions + 1)
+    following = np.full((dimensions + 1, vertices), -1, np.int32)
+    each = [
+        (color, tables[color].known, after.bits, after.keys, after.names)
+        for color, after in zip(colors, [*tables[1:], tables[0]], strict=True)
+    ]
+    team.run(neighbors, each, steps, following)
 
-    def follow(step: int) -> tuple[Integers, Integers]:
-        order, starts = np.empty(len(known), np.int32), np.empty(len(known) // 2 + 2, np.int32)
-        listed, runs = chains(step, parts, shift, keys, names, known, counts, offset, order, starts)
-        return order[:listed].copy(), starts[: runs + 1].copy()
+    def listed(direction: int) -> tuple[Integers, Integers]:
+        order, starts = np.empty(vertices, np.int32), np.empty(vertices // 2 + 2, np.int32)
+        total, runs = chains(direction, following, offset, order, starts)
+        return order[:total].copy(), starts[: runs + 1].copy()
 
-    return team.run(follow, [(step,) for step in steps]), len(known)
+    return team.run(listed, [(direction,) for direction in colors]), vertices
 
 
 def _join(found: Sequence[tuple[Integers, Integers]], team: Team) -> Runs:

@@ -74,7 +74,7 @@ def locate(
     weights: Any,
     fingerprints: Any,
 ) -> None:
-    """Fill weights and fingerprints, both (N, S) from `column` on, of features `first` to `last`."""
+    """Fill weights (N, S), from `column` on, and fingerprints (d + 1, N), of features `first` to `last`."""
     dimensions = features.shape[1]
     corners = dimensions + 1
     up, down = np.float32(corners), np.float32(1) / np.float32(corners)
@@ -130,4 +130,4 @@ def locate(
                 if wraps < dimensions:
                     vertex -= corners * factors[wraps]
             weights[i, column + corner] = barycentric[corner]
-            fingerprints[i, corner] = vertex
+            fingerprints[corner, i] = vertex

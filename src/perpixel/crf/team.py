@@ -37,9 +37,12 @@ class Team:
         """Call function(*part, *rest) for every part; returns the answers in order when all are done."""
         if self.pool is None or len(parts) < 2:
             return [function(*part, *rest) for part in parts]
-        futures = [self.pool.submit(function, *part, *rest) for part in parts[1:]]
-        own = function(*parts[0], *rest)
-        return [own, *(future.result() for future in futures)]
+        waiting = [self.pool.submit(function, *part, *rest) for part in parts[1:]]
+        first = function(*parts[0], *rest)
+        # Whatever no other thread has begun, this one does.
+        answers = [function(*part, *rest) if future.cancel() else future.result()
+                   for part, future in zip(parts[1:], waiting, strict=True)]  # fmt: skip
+        return [first, *answers]
 
     def share(self, count: int) -> list[Part]:
         """Cut 0 to `count` into as many parts as there are threads."""

@@ -1,129 +1,182 @@
-"""Vertices by number: a hash table of fingerprints, and each vertex's neighbours.
+"""Vertices by number: hash tables of fingerprints, and each vertex's neighbours.
 
-    number    fingerprints -> numbers, in the order of first appearance, so that what is near in the image is near
-              in memory
-    chains    vertices that follow one another along one direction, as lists
+    number      fingerprints -> numbers, in the order of first appearance, so that what is near in the image is near
+                in memory
+    neighbors   numbers -> the numbers one step on, in every direction
+    chains      vertices that follow one another along a direction, as lists
 
-The table is cut into equal parts by the leading bits of the hash; threads fill a part each. Vertex `count` of part
-`p` of `P` has the number count · P + p: numbers interleave, and a few at the end are no vertex.
+A simplex has one corner of each of d + 1 colours, and a step goes to the next colour. So each colour has a table of
+its own, and threads work on colours without meeting. The n-th vertex of colour c has the number n · (d + 1) + c:
+numbers interleave, and a few at the end are no vertex.
 
 Letters: N pixels, S slots, M numbers, d dimensions.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numba import njit
 
+from perpixel.crf.lanes import peek
+
 MIX = np.uint64(0x9E3779B97F4A7C15)
-FULL = 0.7
-
-
-@njit(cache=True, nogil=True, inline="always")
-def home(fingerprint: int, shift: int) -> int:
-    """Return where a fingerprint belongs in the table."""
-    return np.int64((np.uint64(fingerprint) * MIX) >> np.uint64(shift))
+ONE, HALF, WORD = np.uint64(1), np.uint64(32), np.uint64(64)
+FIRST_BITS = 12  # of a table's size; it grows when it is half full
 
 
 @njit(cache=True, nogil=True)
-def number(
-    part: int, parts: int, shift: int, fingerprints: Any, column: int, slots: Any, keys: Any, names: Any, vertices: Any
-) -> int:
-    """Number the vertices of one part; returns how many there are, or −1 where the part is too full.
+def place(fingerprint: Any, bits: Any, keys: Any, names: Any) -> Any:
+    """Return where in a table of 2^bits a fingerprint is, or belongs."""
+    last = np.uint64(keys.size) - ONE
+    mixed = np.uint64(fingerprint) * MIX
+    mixed = (mixed ^ (mixed >> HALF)) * MIX  # once is not enough: vertices are as regular as the product
+    at = mixed >> (WORD - np.uint64(bits))
+    while names[at] >= 0 and keys[at] != fingerprint:
+        at = (at + ONE) & last
+    return at
+
+
+@dataclass
+class Table:
+    """The vertices of one colour.
+
+    Attributes:
+        bits: The table has 2^bits places.
+        keys: Fingerprints, int64 (2^bits).
+        names: Numbers, int32 (2^bits); −1 where a place is empty.
+        known: The vertices' fingerprints in order, int64.
+    """
+
+    bits: int
+    keys: Any
+    names: Any
+    known: Any
+
+    @classmethod
+    def empty(cls, bits: int) -> "Table":
+        """Return a table without vertices, with room for half as many as it has places."""
+        keys, names = np.empty(1 << bits, np.int64), np.full(1 << bits, -1, np.int32)
+        return cls(bits, keys, names, np.empty(1 << (bits - 1), np.int64))
+
+
+def number(color: int, fingerprints: Any, column: int, slots: Any) -> Table:
+    """Number the vertices of one colour.
 
     Args:
-        part: Which.
-        parts: A power of 2.
-        shift: 64 less the table's bits.
-        fingerprints: (N, d + 1).
+        color: Which.
+        fingerprints: int64 (d + 1, N).
         column: First of this kernel's slots.
-        slots: int32 (N, S), filled with numbers.
-        keys: The table's fingerprints, int64.
-        names: The table's numbers, int32, −1 where empty.
-        vertices: Fingerprints by number, int64, filled.
+        slots: int32 (N, S); this colour's are filled with numbers.
     """
-    room = keys.size // parts
-    low = part * room
-    limit = int(room * FULL)
-    count = 0
-    corners = fingerprints.shape[1]
-    before = np.zeros(corners, np.int64)
-    names_before = np.full(corners, -1, np.int32)
-    for i in range(fingerprints.shape[0]):
-        for corner in range(corners):
-            fingerprint = fingerprints[i, corner]
-            if names_before[corner] >= 0 and fingerprint == before[corner]:
-                slots[i, column + corner] = names_before[corner]
-                continue
-            at = home(fingerprint, shift)
-            if at - low < 0 or at - low >= room:
-                continue
-            while names[at] >= 0 and keys[at] != fingerprint:
-                at = at + 1 if at + 1 < low + room else low
-            if names[at] < 0:
-                if count >= limit:
-                    return -1
-                keys[at] = fingerprint
-                names[at] = count * parts + part
-                vertices[names[at]] = fingerprint
-                count += 1
-            before[corner] = fingerprint
-            names_before[corner] = names[at]
-            slots[i, column + corner] = names[at]
-    return count
+    table, colors = Table.empty(FIRST_BITS), len(fingerprints)
+    done, count = number_some(
+        color, colors, 0, 0, fingerprints[color], column, slots, table.bits, table.keys, table.names, table.known
+    )
+    while done < fingerprints.shape[1]:
+        known = table.known
+        table = Table.empty(table.bits + 1)
+        refill(color, colors, known, table.bits, table.keys, table.names, table.known)
+        done, count = number_some(
+            color,
+            colors,
+            done,
+            count,
+            fingerprints[color],
+            column,
+            slots,
+            table.bits,
+            table.keys,
+            table.names,
+            table.known,
+        )
+    table.known = table.known[:count].copy()
+    return table
 
 
 @njit(cache=True, nogil=True)
-def find(fingerprint: int, parts: int, shift: int, keys: Any, names: Any) -> int:
-    """Return a vertex's number, −1 if there is none."""
-    room = keys.size // parts
-    at = home(fingerprint, shift)
-    low = at // room * room
-    while names[at] >= 0 and keys[at] != fingerprint:
-        at = at + 1 if at + 1 < low + room else low
-    return names[at]
-
-
-@njit(cache=True, nogil=True)
-def chains(
-    step: int,
-    parts: int,
-    shift: int,
+def number_some(
+    color: int,
+    colors: int,
+    first: int,
+    count: int,
+    fingerprints: Any,
+    column: int,
+    slots: Any,
+    bits: int,
     keys: Any,
     names: Any,
-    vertices: Any,
-    used: Any,
-    offset: int,
-    order: Any,
-    starts: Any,
+    known: Any,
 ) -> tuple[int, int]:
+    """Number from a pixel on until the table is half full; returns the pixel reached, and how many are known."""
+    before, name = np.int64(0), np.int32(-1)
+    for i in range(first, fingerprints.size):
+        fingerprint = peek(fingerprints, i)
+        if name < 0 or fingerprint != before:
+            at = place(fingerprint, bits, keys, names)
+            if names[at] < 0:
+                if count == known.size:
+                    return i, count
+                keys[at] = fingerprint
+                names[at] = count * colors + color
+                known[count] = fingerprint
+                count += 1
+            before, name = fingerprint, names[at]
+        slots[i, column + color] = name
+    return fingerprints.size, count
+
+
+@njit(cache=True, nogil=True)
+def refill(color: int, colors: int, vertices: Any, bits: int, keys: Any, names: Any, known: Any) -> None:
+    """Put vertices into an empty table."""
+    for vertex in range(vertices.size):
+        at = place(vertices[vertex], bits, keys, names)
+        keys[at] = vertices[vertex]
+        names[at] = vertex * colors + color
+        known[vertex] = vertices[vertex]
+
+
+@njit(cache=True, nogil=True)
+def neighbors(color: int, known: Any, bits: Any, keys: Any, names: Any, steps: Any, following: Any) -> None:
+    """Find what follows each vertex of one colour.
+
+    Args:
+        color: Which.
+        known: The vertices' fingerprints.
+        bits: Of the next colour's table.
+        keys: The next colour's table.
+        names: The next colour's table.
+        steps: What a step in each direction adds to a fingerprint, (d + 1).
+        following: int32 (d + 1, M); this colour's are filled with numbers, −1 for none.
+    """
+    colors = steps.size
+    for vertex in range(known.size):
+        for direction in range(colors):
+            following[direction, vertex * colors + color] = names[
+                place(known[vertex] + steps[direction], bits, keys, names)
+            ]
+
+
+@njit(cache=True, nogil=True)
+def chains(direction: int, following: Any, offset: int, order: Any, starts: Any) -> tuple[int, int]:
     """List the runs of at least two vertices along one direction; returns how many vertices and how many runs.
 
     Args:
-        step: What to add to a fingerprint to go on in this direction.
-        parts: The table's.
-        shift: The table's.
-        keys: The table's fingerprints.
-        names: The table's numbers.
-        vertices: Fingerprints by number.
-        used: How many numbers each part used.
+        direction: Which.
+        following: int32 (d + 1, M).
         offset: Added to the numbers listed.
         order: int32 (M), filled with the vertices, run after run.
         starts: int32 (M // 2 + 2), filled with where each run starts, and the end.
     """
-    total = vertices.size
-    following = np.full(total, -1, np.int32)
+    total = following.shape[1]
     follows = np.zeros(total, np.bool_)
     for vertex in range(total):
-        if vertex // parts < used[vertex % parts]:
-            next_one = find(vertices[vertex] + step, parts, shift, keys, names)
-            following[vertex] = next_one
-            if next_one >= 0:
-                follows[next_one] = True
+        if following[direction, vertex] >= 0:
+            follows[following[direction, vertex]] = True
     listed = 0
     runs = 0
     for vertex in range(total):
-        if follows[vertex] or following[vertex] < 0:
+        if follows[vertex] or following[direction, vertex] < 0:
             continue
         starts[runs] = listed
         runs += 1
@@ -131,6 +184,6 @@ def chains(
         while current >= 0:
             order[listed] = current + offset
             listed += 1
-            current = following[current]
+            current = np.int64(following[direction, current])
     starts[runs] = listed
     return listed, runs
