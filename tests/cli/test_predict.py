@@ -55,6 +55,7 @@ def test_options_reach_the_prediction(app: typer.Typer, run: str, tmp_path: Path
     assert json.loads(result.stdout)["made_by"]["options"] == {
         "scales": [0.5, 1.0], "fusion": "max", "flip": True, "tile": [8, 8], "overlap": 2,
         "rotations": 4, "blend": "hann", "samples": 0, "seed": 0, "crf": PRESETS["deconvnet"].to_dict(),
+        "proposals": None,
     }  # fmt: skip
     assert "CRF: preset deconvnet" in result.stderr
 

@@ -13,6 +13,7 @@ from perpixel.cli.inference_options import (
     Flip,
     Fusion,
     Overlap,
+    Proposals,
     Rotations,
     Samples,
     Scales,
@@ -32,11 +33,12 @@ def predict_command(
     inputs: Annotated[list[str], typer.Argument(help="Images, folders or patterns such as 'photos/*.jpg'.")],
     out: Annotated[Path, typer.Option(help="The folder that predictions go to.")],
     scales: Scales = None,
-    fusion: Fusion = "mean",
+    fusion: Fusion = None,
     flip: Flip = False,
     tile: Tile = None,
     overlap: Overlap = None,
     rotations: Rotations = 1,
+    proposals: Proposals = None,
     blend: Blend = "linear",
     samples: Samples = 0,
     crf: Crf = None,
@@ -75,8 +77,9 @@ def predict_command(
     from perpixel.runs.predict import Wanted
 
     options = make_options(
-        scales, fusion, flip, tile, overlap, rotations=rotations, blend=blend, samples=samples, crf=crf, run=run
-    )
+        scales, fusion, flip, tile, overlap, rotations=rotations, proposals=proposals, blend=blend, samples=samples,
+        crf=crf, run=run,
+    )  # fmt: skip
     wanted = Wanted(
         overlay, probabilities, original_values, overwrite, uncertainty, _vectors(vector, simplify, min_area)
     )
