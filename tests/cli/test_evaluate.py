@@ -24,7 +24,17 @@ def test_the_table_shows_scores_the_baseline_and_every_class(app: typer.Typer, t
     run = write_run(tmp_path / "run", write_data(tmp_path / "data"))
     result = CliRunner().invoke(app, [str(run)])
     assert result.exit_code == 0, result.output
-    for said in ("mean IoU", "100.0 %", "always", "ignored pixels", "red", "green", "blue"):
+    for said in (
+        "mean IoU",
+        "100.0 %",
+        "always",
+        "ignored pixels",
+        "mean IoU near borders",
+        "boundary F",
+        "red",
+        "green",
+        "blue",
+    ):
         assert said in result.stdout
 
 

@@ -50,7 +50,17 @@ def test_the_page_is_well_formed_and_says_everything(evaluation: Evaluation) -> 
     checker = Balance()
     checker.feed(text)
     assert checker.open == []
-    for said in ("mean IoU", "100.0 %", "always", "ignored pixels", "Confusion", "Worst images", "Best images"):
+    for said in (
+        "mean IoU",
+        "100.0 %",
+        "always",
+        "ignored pixels",
+        "Near borders",
+        "Boundary F",
+        "Confusion",
+        "Worst images",
+        "Best images",
+    ):
         assert said in text
 
 
