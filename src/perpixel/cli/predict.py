@@ -119,7 +119,7 @@ def _predict(run: Path, words: list[str], out: Path, wanted: Any, options: Any, 
     segmenter = load_run(opened, device)
     made_by = {"run": str(run), "weights": _fingerprint(opened.path)}
     with Counter("Predicting") as counter:
-        return predict_inputs(segmenter, found, out, wanted, options, made_by, counter, missing)
+        return predict_inputs(segmenter, found, out, wanted, options, made_by, counter, missing, counter)
 
 
 def _fingerprint(run: Path) -> str:

@@ -99,8 +99,10 @@ class Counter:
     """A progress bar for work that is counted in pieces."""
 
     def __init__(self, what: str) -> None:
-        console = Console(stderr=True)
-        self.bar = Progress(console=console, transient=True, disable=not sys.stderr.isatty())
+        self.console = Console(stderr=True)
+        self.bar = Progress(console=self.console, transient=True, disable=not sys.stderr.isatty())
+        self.what, self.done, self.total = what, 0, 0
+        self.started = self.spoken = time.monotonic()
         self.task = self.bar.add_task(what, total=None)
 
     def __enter__(self) -> "Counter":
@@ -112,4 +114,19 @@ class Counter:
 
     def __call__(self, done: int, total: int) -> None:
         """Move the bar."""
-        self.bar.update(self.task, completed=done, total=total)
+        self.done, self.total = done, total
+        self.bar.update(self.task, description=self.what, completed=done, total=total)
+
+    def part(self, name: str, done: int, total: int) -> None:
+        """Tell how far one piece is that takes long, in megapixels; where there is no terminal, now and then."""
+        line = f"{name}: {done / 1e6:.0f} of {total / 1e6:.0f} megapixels"
+        whole = max(self.total, self.done + 1)
+        self.bar.update(self.task, description=line, completed=self.done + done / total, total=whole)
+        now = time.monotonic()
+        if self.bar.disable and now - self.spoken >= QUIET_SECONDS:
+            self.say(f"{line} after {clock(now - self.started)}")
+            self.spoken = now
+
+    def say(self, line: str) -> None:
+        """Print a line above the bar."""
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)

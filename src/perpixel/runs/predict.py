@@ -5,6 +5,7 @@ OUT/NAME.png            one-byte class ids with a palette, or the masks' own sto
     NAME.npz            probabilities, float16 (K, H, W)
     NAME.uncertainty.*  a picture, .png, and the maps, .npz: how unsure the network is
     NAME.geojson, ...   polygons; see vectors.py
+    NAME.tif            in place of NAME.png, of an image too large to decode whole; see rasters.py
     predictions.json    what was done, skipped and failed, and how all of it was made
 
 Reading, predicting and writing go on at the same time; results and their order are those of one after the other.
@@ -12,10 +13,8 @@ Reading, predicting and writing go on at the same time; results and their order 
 
 import contextlib
 import errno
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,7 @@ from perpixel.runs.inputs import Failure, Input
 from perpixel.runs.outputs import remove_leftovers, replace
 from perpixel.runs.overlap import Overlap
 from perpixel.runs.places import Places
+from perpixel.runs.rasters import RasterProgress, predict_one_raster, raster_places, split_rasters
 from perpixel.runs.record import RECORD, Earlier, Journal, Predictions, different
 from perpixel.runs.vectors import Vectors, join_all, write_polygons
 
@@ -110,6 +110,7 @@ def predict_inputs(
     made_by: dict[str, Any] | None = None,
     advance: Callable[[int, int], None] | None = None,
     failed: Sequence[Failure] = (),
+    rasters: RasterProgress | None = None,
 ) -> Predictions:
     """Predict images into `out`, going on past those that fail.
 
@@ -122,6 +123,7 @@ def predict_inputs(
         made_by: What identifies the network.
         advance: Told (done, total) after each image.
         failed: What had failed before.
+        rasters: Told how far a raster is that takes long.
 
     Raises:
         UsageError: `out` is no folder, holds predictions that were made otherwise, or another process is
@@ -131,17 +133,12 @@ def predict_inputs(
     segmenter.check(options)
     make_folder(out)
     record = Predictions({**(made_by or {}), **how(segmenter, wanted, options)}, failed=list(failed))
-    journal = Journal(out)
-    kept = bool(journal.lines)
-    try:
+    with Journal(out) as journal:
         begin(record, read_earlier(out, journal.lines), out, wanted.overwrite)
         if journal.lines:
             remove_leftovers(out)
-        kept = True
         journal.add({"made_by": record.made_by, "replacing": record.replacing})
-        kept = not _Work(segmenter, inputs, out, wanted, options, record, journal, advance).run()
-    finally:
-        journal.close(keep=kept)
+        _Work(segmenter, inputs, out, wanted, options, record, journal, advance, rasters).run()
     return record
 
 
@@ -158,26 +155,30 @@ class _Work:
         record: Predictions,
         journal: Journal,
         advance: Callable[[int, int], None] | None,
+        progress: RasterProgress | None,
     ) -> None:
-        self.segmenter, self.inputs, self.out, self.wanted, self.options = segmenter, inputs, out, wanted, options
-        self.record, self.journal, self.advance = record, journal, advance
+        self.segmenter, self.out, self.wanted, self.options = segmenter, out, wanted, options
+        self.record, self.journal, self.advance, self.progress = record, journal, advance, progress
+        self.total, (self.inputs, self.rasters) = len(inputs), split_rasters(inputs)
         self.places = Places(out, wanted.suffixes, inputs, record.sources, wanted.overwrite)
+        self.raster_places = raster_places(out, wanted, inputs, record.sources)
         self.known = frozenset(record.sources) if record.replacing else None
         self.count = self.full = 0
         self.written, self.pause = time.monotonic(), RECORD_SECONDS
 
-    def run(self) -> bool:
-        """Do all images; return whether the record could be written."""
+    def run(self) -> None:
+        """Do all images."""
         self.segmenter.expect(len(self.inputs), self.record.prepared)
         try:
-            with _stop_on_sigterm(), contextlib.suppress(_DiskFullError):
+            with contextlib.suppress(_DiskFullError):
                 Overlap(self.size, self.read, self.compute, self.write, self.finished).run(map(self.start, self.inputs))
+                for item in self.rasters:
+                    self.finished(self.predict_raster(item))
                 if self.wanted.vectors and self.wanted.vectors.format == "coco":
                     join_all(self.out, sorted(self.record.sources))
                 self.record.finished, self.record.replacing = True, False
         finally:
-            recorded = self.keep_record()
-        return recorded
+            self.journal.settled = self.keep_record()
 
     def start(self, item: Input) -> Task:
         """Return what is to be done with an image."""
@@ -210,9 +211,30 @@ class _Work:
 
     def is_done(self, item: Input) -> bool:
         """Say whether its files are there, whole, made in this way, and none older than the image."""
-        if self.known is not None and item.name not in self.known:
-            return False
-        return self.places.is_done(item)
+        return self.is_made(item) and self.places.is_done(item)
+
+    def is_made(self, item: Input) -> bool:
+        """Say whether what is there of it was made in this way."""
+        return self.known is None or item.name in self.known
+
+    def predict_raster(self, item: Input) -> Task:
+        """Predict a raster from its beginning to its end, or from where an earlier process was."""
+        task, places = self.start(item), self.raster_places
+        try:
+            task.entry["files"] = places.check(item)
+            task.skipped = not self.wanted.overwrite and self.is_made(item) and places.is_done(item)
+            if not task.skipped:
+                told = predict_one_raster(
+                    self.segmenter, item, places.paths(item), self.wanted, self.options, self.record.made_by,
+                    self.record.prepared, self.progress,
+                )  # fmt: skip
+                task.entry |= told.to_json()
+                self.record.seams += told.seams
+            task.entry["origin"] = places.relative(item)
+            self.journal.add({"sources": {item.name: task.entry["origin"]}})
+        except Exception as error:
+            task.error = error
+        return task
 
     def compute(self, task: Task) -> Task:
         """Predict an image that was read."""
@@ -257,11 +279,11 @@ class _Work:
         if time.monotonic() - self.written > self.pause:
             self.keep_record()
         if self.advance is not None:
-            self.advance(self.count, len(self.inputs))
+            self.advance(self.count, self.total)
 
     def _stop_where_full(self, error: BaseException | None) -> None:
         self.full = self.full + 1 if isinstance(error, OSError) and error.errno in FULL else 0
-        left = len(self.inputs) - self.count
+        left = self.total - self.count
         if self.full >= HOPELESS and left:
             reason = f"no space is left, and {left} images were not tried. Free space, and run the same command again"
             self.record.failed.append(Failure(str(self.out), reason))
@@ -394,16 +416,3 @@ def one_line(error: BaseException) -> str:
         return f"the system refused ({error.strerror})"
     text = str(error).strip()
     return " ".join(text.splitlines()[:2]) if text else type(error).__name__
-
-
-@contextlib.contextmanager
-def _stop_on_sigterm() -> Iterator[None]:
-    """Let SIGTERM do what Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():  # signals belong to somebody else
-        yield
-        return
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

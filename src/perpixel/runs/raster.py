@@ -10,7 +10,7 @@ Letters: H W pixels, K classes.
 
 import math
 import os
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ from perpixel.errors import DataError
 from perpixel.inference.carry import DiskCarry
 from perpixel.inference.options import DEFAULT, Options
 from perpixel.inference.pixels import fit
-from perpixel.inference.plan import plan_areas, plan_tiles
+from perpixel.inference.plan import Plan, plan_areas, plan_tiles
 from perpixel.inference.seams import Seams
 from perpixel.inference.segmenter import Segmenter
 from perpixel.runs.row_buffer import RowBuffer
@@ -59,6 +59,13 @@ class RasterResult:
     seams: Seams = field(default_factory=Seams)
     note: str = ""
 
+    def to_json(self) -> dict[str, Any]:
+        """Return what is recorded of it."""
+        told: dict[str, Any] = {"size": list(self.size)}
+        told |= {"resumed_at_row": self.resumed} if self.resumed else {}
+        told |= {"seams": self.seams.to_json()} if self.seams else {}
+        return told | ({"note": self.note} if self.note else {})
+
 
 def predict_raster(
     segmenter: Segmenter,
@@ -69,7 +76,9 @@ def predict_raster(
     overlay: Path | None = None,
     original_values: bool = False,
     made_by: dict[str, Any] | None = None,
+    ways: Mapping[str, str] | None = None,
     advance: Advance | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> RasterResult:
     """Label every pixel of a raster, and write the ids as a tiled, compressed TIFF in the palette's colours.
 
@@ -85,7 +94,9 @@ def predict_raster(
         overlay: Also write a small picture with the classes' colours here.
         original_values: Write what the data set's masks store, not class ids.
         made_by: What identifies the network, so that a half-made prediction by another is not continued.
+        ways: Which way each layer is to be computed, if the network is not prepared yet; see `Segmenter.expect`.
         advance: Told (pixels done, pixels in all).
+        say: Told in words what makes it slow, and that it goes on with what an earlier process did.
 
     Raises:
         DataError: The file is damaged, or its bands do not fit the network.
@@ -97,8 +108,10 @@ def predict_raster(
         target.parent.mkdir(parents=True, exist_ok=True)
         with Unfinished(target, {**(made_by or {}), **job.how(source)}) as unfinished:
             result = RasterResult(raster.facts.size, unfinished.rows, Seams(segmenter.num_classes), raster.facts.note)
+            _tell(result, say)
             if unfinished.rows < raster.facts.size[0]:
                 with _less_memory(segmenter):
+                    job.prepare(unfinished.ways or ways)
                     job.compute(unfinished, result.seams, advance or (lambda done, total: None))
             finished = unfinished.folder / "result.tif"
             job.write(finished, unfinished)
@@ -109,6 +122,13 @@ def predict_raster(
             os.replace(finished, target)
             unfinished.discard()
     return result
+
+
+def _tell(result: RasterResult, say: Callable[[str], None] | None) -> None:
+    if say is not None and result.note:
+        say(result.note)
+    if say is not None and result.resumed:
+        say(f"going on at row {result.resumed} of {result.size[0]}")
 
 
 @contextmanager
@@ -155,6 +175,12 @@ class _Job:
 
     # ---- computing
 
+    def prepare(self, ways: Mapping[str, str] | None) -> None:
+        """Let the network prepare for many tiles, in the same way as for those that are done."""
+        if self.segmenter.ways is None:
+            rows, columns = self._plan()
+            self.segmenter.expect(len(rows) * len(columns), ways)
+
     def compute(self, unfinished: Unfinished, seams: Seams, advance: Advance) -> None:
         """Compute all rows that are not done yet, and keep each row of tiles as soon as it is whole."""
         first, (height, width) = unfinished.rows, self.facts.size
@@ -178,6 +204,8 @@ class _Job:
                 ids.put(rows, columns, _labels(values))
                 done += (rows.stop - max(rows.start, first)) * (columns.stop - columns.start)
                 advance(done, height * width)
+                if unfinished.ways is None and self.segmenter.ways is not None:
+                    unfinished.note_ways(self.segmenter.ways)
                 if columns.stop == width:
                     if written is not None:
                         written.result()
@@ -206,20 +234,21 @@ class _Job:
         """Yield the windows that will be asked for; with a CRF, nothing is read ahead."""
         if self.options.crf is not None:
             return
-        segmenter = self.segmenter
-        plan = plan_tiles(self.facts.size, self.options, segmenter.num_classes, segmenter.scale, segmenter.memory)
-        for row in (row for row in plan[0] if row.stop > first):
-            for column in plan[1]:
+        tall, wide = self._plan()
+        for row in (row for row in tall if row.stop > first):
+            for column in wide:
                 yield slice(row.start, row.stop), slice(column.start, column.stop)
 
+    def _plan(self) -> Plan:
+        segmenter, options, size = self.segmenter, self.options, self.facts.size
+        if options.crf is not None:
+            return plan_areas(size, options.crf, segmenter.num_classes, segmenter.memory)
+        return plan_tiles(size, options, segmenter.num_classes, segmenter.scale, segmenter.memory)
+
     def _carry(self, unfinished: Unfinished) -> AbstractContextManager[MutableMapping[int, Tensor]]:
-        segmenter, size = self.segmenter, self.facts.size
-        if self.options.crf is None:
-            rows, _ = plan_tiles(size, self.options, segmenter.num_classes, segmenter.scale, segmenter.memory)
-        else:
-            rows, _ = plan_areas(size, self.options.crf, segmenter.num_classes, segmenter.memory)
+        rows, _ = self._plan()
         shared = rows[0].stop - rows[1].start if len(rows) > 1 else 0
-        small = 4 * segmenter.num_classes * shared * size[1] <= CARRIED_BYTES
+        small = 4 * self.segmenter.num_classes * shared * self.facts.size[1] <= CARRIED_BYTES
         return nullcontext({}) if small else DiskCarry(unfinished.carry)
 
     # ---- writing

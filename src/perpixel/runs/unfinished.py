@@ -1,6 +1,7 @@
 """A raster's prediction while it is being made: finished rows of tiles on the disk, and a journal of them.
 
-    .NAME.unfinished/journal    one line about how it is made, then one for each row of tiles, once it is whole
+    .NAME.unfinished/journal    one line about how it is made, one about which way each layer is computed where that
+                                was measured, then one for each row of tiles, once it is whole
                      tiles      the compressed tiles, one after another
                      carry      what tiles and those below them share, where that is much
 
@@ -30,8 +31,7 @@ class Unfinished:
         made_by: What decides its contents, as plain values. What was made otherwise is thrown away.
 
     Attributes:
-        rows: Of the raster that are done.
-        length: Bytes of their tiles.
+        ways: Which way each layer is computed; None where nobody said so.
 
     Raises:
         UsageError: Another process is making it.
@@ -41,6 +41,7 @@ class Unfinished:
         self.folder = target.with_name(f".{target.name}.unfinished")
         self.header = json.loads(json.dumps({"version": VERSION, **made_by}))
         self.entries: list[dict[str, Any]] = []
+        self.ways: dict[str, str] | None = None
         self.folder.mkdir(parents=True, exist_ok=True)
         self.journal = (self.folder / JOURNAL).open("a+b")
         self.tiles = (self.folder / TILES).open("a+b")
@@ -71,6 +72,11 @@ class Unfinished:
     def carry(self) -> Path:
         """Where what is carried may lie."""
         return self.folder / CARRY
+
+    def note_ways(self, ways: dict[str, str]) -> None:
+        """Keep which way each layer is computed, so that the rest is computed likewise."""
+        self.ways = ways
+        self._write_line({"ways": ways})
 
     def add(self, rows: int, tiles: Sequence[bytes]) -> None:
         """Keep a row of tiles, first itself and then the line that says so.
@@ -120,15 +126,20 @@ class Unfinished:
         lines = self.journal.read().split(b"\n")[:-1]
         header, *found = [_parse(line) for line in lines] or [None]
         held = os.fstat(self.tiles.fileno()).st_size
-        if header == self.header:
-            for entry in found:
-                if entry is None or self.length + sum(entry["lengths"]) > held:
-                    break
-                self.entries.append(entry)
-            self._cut(sum(len(line) + 1 for line in lines[: 1 + len(self.entries)]))
-        else:
+        if header != self.header:
             self._cut(0)
             self._write_line(self.header)
+            return
+        whole = 1
+        for entry in found:
+            if entry is None or self.length + sum(entry.get("lengths", [])) > held:
+                break
+            if "ways" in entry:
+                self.ways = entry["ways"]
+            else:
+                self.entries.append(entry)
+            whole += 1
+        self._cut(sum(len(line) + 1 for line in lines[:whole]))
 
     def _cut(self, end: int) -> None:
         self.journal.truncate(end)
