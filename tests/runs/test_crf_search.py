@@ -9,7 +9,7 @@ import pytest
 
 from perpixel.crf.options import CrfOptions
 from perpixel.errors import UsageError
-from perpixel.runs.crf_grid import GRIDS, Grid, find_grid, neighbours
+from perpixel.runs.crf_grid import GRIDS, Grid, axes, find_grid, step
 from perpixel.runs.crf_search import (
     TRIALS,
     Notebook,
@@ -144,11 +144,11 @@ def test_grids_are_the_papers() -> None:
 
 
 def test_a_step_moves_one_number_of_one_kernel() -> None:
-    around = list(neighbours(CrfOptions((4, 50, 5), (3, 3)), 1.5))
-    assert len(around) == 10
-    assert around[0].bilateral == (6, 50, 5)
-    assert around[-1].spatial == (3, 2)
-    assert len(list(neighbours(CrfOptions((4, 50, 5), None), 1.5))) == 6
+    centre = CrfOptions((4, 50, 5), (3, 3))
+    assert axes(centre) == [("bilateral", 0), ("bilateral", 1), ("bilateral", 2), ("spatial", 0), ("spatial", 1)]
+    assert step(centre, ("bilateral", 0), 1.5).bilateral == (6, 50, 5)
+    assert step(centre, ("spatial", 1), 1 / 1.5).spatial == (3, 2)
+    assert len(axes(CrfOptions((4, 50, 5), None))) == 3
 
 
 def test_the_key_changes_with_weights_and_images(tmp_path: Path) -> None:

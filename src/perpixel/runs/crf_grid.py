@@ -2,8 +2,8 @@
 
     coarse   every combination of a grid        on a quarter of the images
     best     the best few of those              on all images
-    fine     one number × or ÷ a ratio          on all images; a better point becomes the next centre; where there is
-                                                none, the ratio shrinks
+    fine     one number × or ÷ a ratio          on all images; what is better is kept at once; where nothing is, the
+                                                ratio shrinks
 
 Source: DeepLab v1, Sec. 5 (grid on 100 validation images, coarse to fine, the spatial kernel fixed at weight 3 and
 3 pixels); DeepLab v2, Sec. 4.1 (the other grid). Their fine steps are not said; the ratios are ours.
@@ -62,12 +62,15 @@ def find_grid(name: str) -> Grid:
     return GRIDS[name]
 
 
-def neighbours(centre: CrfOptions, ratio: float) -> Iterator[CrfOptions]:
-    """Yield the points one step away: each number of both kernels × and ÷ `ratio`, to three digits."""
-    for name in ("bilateral", "spatial"):
-        kernel: tuple[float, ...] | None = getattr(centre, name)
-        for index, value in enumerate(kernel or ()):
-            for moved in (value * ratio, value / ratio):
-                changed = [*(kernel or ())]
-                changed[index] = float(f"{moved:.3g}")
-                yield centre.replace(**{name: tuple(changed)})
+def axes(centre: CrfOptions) -> list[tuple[str, int]]:
+    """Return the numbers that can be moved: (kernel, place in it), bilateral first."""
+    kernels = {"bilateral": centre.bilateral, "spatial": centre.spatial}
+    return [(name, place) for name, kernel in kernels.items() for place in range(len(kernel or ()))]
+
+
+def step(centre: CrfOptions, axis: tuple[str, int], ratio: float) -> CrfOptions:
+    """Return the point with one number times `ratio`, to three digits."""
+    name, place = axis
+    kernel = list(getattr(centre, name))
+    kernel[place] = float(f"{kernel[place] * ratio:.3g}")
+    return centre.replace(**{name: tuple(kernel)})

@@ -17,7 +17,7 @@ from typing import Any
 from perpixel import __version__
 from perpixel.crf.options import CrfOptions
 from perpixel.runs.crf import Measure, Tuned
-from perpixel.runs.crf_grid import RATIOS, Grid, neighbours
+from perpixel.runs.crf_grid import RATIOS, Grid, axes, step
 from perpixel.training.files import MODEL, write_atomically
 
 TRIALS = "crf-search.json"
@@ -122,15 +122,24 @@ class Search:
         return self.climb(max(chosen, key=self.value)), before
 
     def climb(self, best: Trial) -> Trial:
-        """Step from point to better point until none of the neighbours is."""
+        """Step from point to better point, one number at a time, until no step helps."""
         for ratio in RATIOS:
             for _ in range(MOST_ROUNDS):
+                before = best
                 assert best.crf is not None
-                around = self.try_all(neighbours(best.crf, ratio), self.images)
-                better = max([best, *around], key=self.value)
-                if better is best:
+                for axis in axes(best.crf):
+                    best = self.move(best, axis, ratio)
+                if best is before:
                     break
-                best = better
+        return best
+
+    def move(self, best: Trial, axis: tuple[str, int], ratio: float) -> Trial:
+        """Return the better of a point and its neighbours up and down one axis; down only where up is not better."""
+        for factor in (ratio, 1 / ratio):
+            assert best.crf is not None
+            for trial in self.try_all([step(best.crf, axis, factor)], self.images):
+                if self.value(trial) > self.value(best):
+                    return trial
         return best
 
     def try_all(self, points: Iterable[CrfOptions | None], images: int) -> list[Trial]:
