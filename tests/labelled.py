@@ -72,6 +72,16 @@ def segmenter(layer: nn.Module | None = None) -> Segmenter:
     return Segmenter(layer or network(), CLASSES, distinct_colors(3), norm, coding=coding)
 
 
+def predict_folder(folder: Path, out: Path, probabilities: bool = False) -> None:
+    """Predict a folder; a process of its own may be told to."""
+    from perpixel.runs.inputs import find_inputs
+    from perpixel.runs.predict import Wanted, predict_inputs
+
+    torch.set_num_threads(1)
+    inputs, failed = find_inputs([str(folder)], out)
+    predict_inputs(segmenter(), inputs, out, Wanted(probabilities=probabilities), failed=failed)
+
+
 def write_run(root: Path, data: Path) -> Path:
     """Write a run directory; its network must be given by replacing `perpixel.runs.load.build_network`."""
     root.mkdir(parents=True)

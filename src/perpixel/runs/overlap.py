@@ -9,11 +9,13 @@ Reading begins in order, and only while what has been read and not yet written s
 that is larger than the whole budget goes through alone.
 """
 
+import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Generic, TypeVar
+from contextlib import contextmanager
+from typing import Any, Generic, TypeVar
 
 ItemT = TypeVar("ItemT")
 ReadT = TypeVar("ReadT")
@@ -65,6 +67,39 @@ class Budget:
         return number == self.turn and (self.held == 0 or self.held + size <= self.limit)
 
 
+class Signals:
+    """Ctrl-C and SIGTERM: heeded at once while a piece is computed, else before the next; a second one always."""
+
+    def __init__(self) -> None:
+        self.asked = self.inside = False
+        self.previous: dict[int, Any] = {}
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is threading.main_thread():  # else they belong to somebody else
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self.previous[int(number)] = signal.signal(number, self._ask)
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)
+
+    @contextmanager
+    def heeded(self) -> Iterator[None]:
+        """Raise KeyboardInterrupt in here."""
+        self.inside = True
+        try:
+            if self.asked:
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self.inside = False
+
+    def _ask(self, *_: object) -> None:
+        again, self.asked = self.asked, True
+        if self.inside or again:
+            raise KeyboardInterrupt
+
+
 class Overlap(Generic[ItemT, ReadT, ResultT, OutcomeT]):
     """The three steps of the work on one piece; none of them raises but to end all of it.
 
@@ -89,14 +124,22 @@ class Overlap(Generic[ItemT, ReadT, ResultT, OutcomeT]):
         budget: int = BUDGET,
     ) -> None:
         self.size, self.read, self.compute, self.write, self.finished = size, read, compute, write, finished
-        self.budget = Budget(budget)
+        self.budget, self.signals = Budget(budget), Signals()
         self.readers = ThreadPoolExecutor(readers, "read")
         self.writer = ThreadPoolExecutor(1, "write")
         self.reading: deque[Future[tuple[ReadT, int]]] = deque()
         self.writing: deque[Future[OutcomeT]] = deque()
 
     def run(self, items: Iterable[ItemT]) -> None:
-        """Do all of it. Whatever ends it early, what was handed to the writer is written first, and told."""
+        """Do all of it. Whatever ends it early, what was handed to the writer is written first, and told.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C or SIGTERM, if this is the main thread.
+        """
+        with self.signals:
+            self._run(items)
+
+    def _run(self, items: Iterable[ItemT]) -> None:
         try:
             for number, item in enumerate(items):
                 self.reading.append(self.readers.submit(self._read, number, item))
@@ -115,8 +158,10 @@ class Overlap(Generic[ItemT, ReadT, ResultT, OutcomeT]):
 
     def _step(self) -> None:
         """Compute one piece, and tell what has been written meanwhile."""
-        found, size = self.reading.popleft().result()
-        self.writing.append(self.writer.submit(self._write, self.compute(found), size))
+        with self.signals.heeded():
+            found, size = self.reading.popleft().result()
+            result = self.compute(found)
+        self.writing.append(self.writer.submit(self._write, result, size))
         while self.writing and (self.writing[0].done() or len(self.writing) > BEHIND):
             self.finished(self.writing.popleft().result())
 

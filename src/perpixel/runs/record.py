@@ -175,6 +175,7 @@ class Journal:
 
     Attributes:
         lines: What an earlier process left that did not end in order.
+        settled: All that it says is in `predictions.json`; it is then removed at the end.
 
     Raises:
         UsageError: Another process is predicting into the folder.
@@ -185,17 +186,21 @@ class Journal:
         self._lock = threading.Lock()
         self._file = _open_locked(self.path)
         self.lines = self._file.read().splitlines()
-        self._file.write(b"\n")  # ends a line that was torn
+        self.settled = not self.lines
 
     def add(self, told: dict[str, Any]) -> None:
         """Write one line; where the disk is full, do without: the files themselves say what is done."""
-        line = to_line(told).encode("utf-8", "backslashreplace") + b"\n"
+        line = b"\n" + to_line(told).encode("utf-8", "backslashreplace")  # an earlier one may be torn
         with self._lock, contextlib.suppress(OSError):
+            self.settled = False
             self._file.write(line)
 
-    def close(self, *, keep: bool = False) -> None:
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Let go of the folder, and remove the journal unless it is still needed."""
-        if not keep:
+        if self.settled:
             self.path.unlink(missing_ok=True)
         self._file.close()
 
@@ -207,7 +212,7 @@ def _open_locked(path: Path) -> BinaryIO:
             _lock(file)
             if os.fstat(file.fileno()).st_ino == path.stat().st_ino:
                 file.seek(0)
-                return file  # type: ignore[return-value]
+                return file
         except BlockingIOError:
             file.close()
             raise UsageError(
