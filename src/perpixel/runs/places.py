@@ -6,7 +6,7 @@ Nothing is written onto an image, outside the folder, or onto the prediction of 
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from perpixel.errors import UsageError
@@ -32,7 +32,12 @@ class Places:
         self.real = os.path.realpath(out)
         self.inside = cache(self._inside)
         self.origin = cache(self._origin)
-        self.originals = {place for item in inputs if (place := self._below(item.source))}
+        self.inputs = inputs
+
+    @cached_property
+    def originals(self) -> frozenset[str]:
+        """Real paths of the images that lie below the folder: only those might be replaced."""
+        return frozenset(place for item in self.inputs if (place := self._below(item.source)))
 
     def paths(self, item: Input) -> list[Path]:
         """Return an image's files."""

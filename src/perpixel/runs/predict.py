@@ -32,7 +32,7 @@ from perpixel.inference.segmenter import Segmenter
 from perpixel.inference.uncertainty_picture import draw_uncertainty
 from perpixel.runs.inputs import Failure, Input
 from perpixel.runs.outputs import remove_leftovers, replace
-from perpixel.runs.overlap import Overlap
+from perpixel.runs.overlap import Overlap, Signals
 from perpixel.runs.places import Places
 from perpixel.runs.rasters import RasterProgress, predict_one_raster, raster_places, split_rasters
 from perpixel.runs.record import RECORD, Earlier, Journal, Predictions, different
@@ -172,8 +172,10 @@ class _Work:
         try:
             with contextlib.suppress(_DiskFullError):
                 Overlap(self.size, self.read, self.compute, self.write, self.finished).run(map(self.start, self.inputs))
-                for item in self.rasters:
-                    self.finished(self.predict_raster(item))
+                signals = Signals()
+                with signals, signals.heeded():
+                    for item in self.rasters:
+                        self.finished(self.predict_raster(item))
                 if self.wanted.vectors and self.wanted.vectors.format == "coco":
                     join_all(self.out, sorted(self.record.sources))
                 self.record.finished, self.record.replacing = True, False
