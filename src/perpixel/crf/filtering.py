@@ -14,8 +14,8 @@ Letters: N pixels, S slots, M vertices.
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from perpixel.crf.compiled import compiled
 from perpixel.crf.lanes import (
     add_scaled,
     exponential,
@@ -41,7 +41,7 @@ NEVER = np.float32(-1e30)  # the logarithm of what the padding classes are given
 BLOCK = 64  # pixels that are transposed at a time
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def count_pixels(first: int, last: int, slots: Any, counts: Any) -> None:
     """Count the pixels of vertices `first` to `last`."""
     for i in range(slots.shape[0]):
@@ -51,7 +51,7 @@ def count_pixels(first: int, last: int, slots: Any, counts: Any) -> None:
                 counts[vertex] += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def list_pixels(first: int, last: int, slots: Any, weights: Any, ends: Any, pixels: Any, shares: Any) -> None:
     """List the pixels of vertices `first` to `last`, and their weights; `ends` moves from starts to ends."""
     for i in range(slots.shape[0]):
@@ -64,7 +64,7 @@ def list_pixels(first: int, last: int, slots: Any, weights: Any, ends: Any, pixe
                 ends[vertex] = at + 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def splat(first: int, last: int, starts: Any, pixels: Any, shares: Any, beliefs: Any, values: Any, padded: int) -> None:
     """Gather the vertices `first` to `last` from their pixels' beliefs."""
     for vertex in range(first, last):
@@ -110,7 +110,7 @@ def splat(first: int, last: int, starts: Any, pixels: Any, shares: Any, beliefs:
             at += 8
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def blur(first: int, last: int, starts: Any, order: Any, values: Any, padded: int) -> None:
     """Blur the runs `first` to `last` in place."""
     for run in range(first, last):
@@ -139,7 +139,7 @@ def blur(first: int, last: int, starts: Any, order: Any, values: Any, padded: in
             store(values, here, add_scaled(current8, HALF, before8))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def update(
     first: int, last: int, corners: int, slots: Any, weights: Any, values: Any, logs: Any, beliefs: Any, padded: int
 ) -> None:
@@ -170,7 +170,7 @@ def update(
         normalize(row, padded, largest(top), beliefs)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def update_mixed(
     first: int,
     last: int,
@@ -220,7 +220,7 @@ def update_mixed(
         normalize(row, padded, largest(top), beliefs)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def normalize(row: int, padded: int, top: float, beliefs: Any) -> None:
     """Turn a row of logarithms into probabilities."""
     sums = fill8(ZERO)
@@ -244,7 +244,7 @@ def normalize(row: int, padded: int, top: float, beliefs: Any) -> None:
         store(beliefs, at, scaled(factor, load8(beliefs, at)))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def start(first: int, last: int, planes: Any, logs: Any, beliefs: Any, padded: int) -> None:
     """Lay planes of logarithms (K, N) side by side, padded with NEVER, and take their softmax."""
     classes, count = planes.shape[0], planes.shape[1]
@@ -265,7 +265,7 @@ def start(first: int, last: int, planes: Any, logs: Any, beliefs: Any, padded: i
             normalize(i * padded, padded, largest(top), beliefs)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def separate(first: int, last: int, beliefs: Any, padded: int, planes: Any) -> None:
     """Fill planes (K, N) from rows."""
     classes, count = planes.shape[0], planes.shape[1]
@@ -277,7 +277,7 @@ def separate(first: int, last: int, beliefs: Any, padded: int, planes: Any) -> N
                 poke(flat, k * count + i, peek(beliefs, i * padded + k))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def splat_ones(slots: Any, weights: Any, values: Any) -> None:
     """Add each pixel's weights to its vertices: the splat of ones."""
     for i in range(slots.shape[0]):
@@ -285,7 +285,7 @@ def splat_ones(slots: Any, weights: Any, values: Any) -> None:
             values[slots[i, s]] += weights[i, s]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def blur_ones(first: int, last: int, starts: Any, order: Any, values: Any) -> None:
     """Blur a single value a vertex, in place."""
     for run in range(first, last):
@@ -300,7 +300,7 @@ def blur_ones(first: int, last: int, starts: Any, order: Any, values: Any) -> No
         values[here] = current + HALF * before
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def slice_ones(first: int, last: int, low: int, high: int, slots: Any, weights: Any, values: Any, norms: Any) -> None:
     """Slice a single value at the slots `low` to `high`."""
     for i in range(first, last):
@@ -310,7 +310,7 @@ def slice_ones(first: int, last: int, low: int, high: int, slots: Any, weights: 
         norms[i] = norm
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def scale_slots(first: int, last: int, low: int, high: int, weights: Any, factors: Any) -> None:
     """Multiply the weights of the slots `low` to `high` by each pixel's factor."""
     for i in range(first, last):

@@ -10,9 +10,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from perpixel.crf.compiled import compiled
 from perpixel.crf.lanes import add_scaled, fill8, load8, store
 from perpixel.crf.options import Normalization
 
@@ -45,7 +45,7 @@ def factors(height: int, width: int, xy_std: float, normalization: Normalization
     return ones, (1 / (norm + TINY)).astype(np.float32) if normalization == "after" else ones
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def along_rows(
     first: int, last: int, width: int, weights: Any, before: Any, values: Any, out: Any, padded: int
 ) -> None:
@@ -62,7 +62,7 @@ def along_rows(
                 store(out, (row * width + column) * padded + at, lanes)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def along_columns(
     first: int, last: int, height: int, width: int, weights: Any, values: Any, out: Any, offset: int, padded: int
 ) -> None:

@@ -8,15 +8,22 @@
     largest(v)   total(v)                  over the lanes
 
 LLVM turns them into what the processor has. Left to itself it unrolls loops over so few classes and forgets to
-vectorise them.
+vectorise them. After a change here delete the compiled functions in __pycache__: Numba watches only their own files.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba.core import cgutils, types
-from numba.core.datamodel import models, register_default
-from numba.extending import intrinsic
+from numba import extending
+from numba.core import cgutils as untyped_cgutils
+from numba.core import datamodel, types
+
+# Numba has no types of its own for a type checker.
+intrinsic: Callable[[Any], Any] = extending.intrinsic
+cgutils: Any = untyped_cgutils
+models: Any = datamodel.models
+register_default: Callable[[Any], Callable[[type], type]] = getattr(datamodel, "register_default")  # noqa: B009 - exported, but not by name
 
 FLOAT, INT = ir.FloatType(), ir.IntType(32)
 LOG2_E, LN2_HIGH, LN2_LOW = 1.4426950408889634, 0.693359375, -2.12194440e-4  # ln 2 in two parts, to lose no bits
@@ -24,7 +31,7 @@ LOWEST = -87.0  # e^x leaves the normal float32 range
 SERIES = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
 
 
-class Lanes(types.Type):  # type: ignore[misc]
+class Lanes(types.Type):
     """The type of a vector of `width` float32."""
 
     def __init__(self, width: int) -> None:

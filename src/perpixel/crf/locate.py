@@ -18,8 +18,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from perpixel.crf.compiled import compiled
 
 GUARD = 4  # coordinates to spare at either end, for neighbours beyond
 
@@ -49,10 +50,10 @@ def fingerprint_factors(features: NDArray[np.float32]) -> NDArray[np.int64]:
     if sum(bits) <= 62:
         return np.array([1 << sum(bits[:j]) for j in range(dimensions)], np.int64)
     rng = np.random.default_rng(0)
-    return rng.integers(-(2**62), 2**62, dimensions, dtype=np.int64) | 1
+    return np.array([int(value) | 1 for value in rng.integers(-(2**62), 2**62, dimensions)], np.int64)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def extent(features: Any) -> Any:
     """Return the least and the largest of each feature."""
     low, high = features[0].copy(), features[0].copy()
@@ -63,7 +64,7 @@ def extent(features: Any) -> Any:
     return low, high
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def locate(
     first: int,
     last: int,

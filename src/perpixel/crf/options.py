@@ -74,7 +74,8 @@ class CrfOptions:
         known = {field.name for field in fields(cls)}
         if unknown := sorted(set(values) - known):
             raise UsageError(f"crf: expected the names {', '.join(sorted(known))}, got {unknown}. Remove these.")
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        plain: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+        return cls(**plain)
 
     def replace(self, **changes: Any) -> "CrfOptions":
         """Return a copy with some values changed."""

@@ -171,8 +171,9 @@ def _with_numba(
 
 def _log(probabilities: NDArray[Any]) -> Probabilities:
     """Return the logarithm, of at least LEAST."""
-    clipped = np.clip(probabilities, LEAST, 1, dtype=np.float32)
-    return np.log(clipped, out=clipped)
+    clipped: Probabilities = np.ascontiguousarray(np.clip(probabilities, LEAST, 1, dtype=np.float32))
+    np.log(clipped, out=clipped)
+    return clipped
 
 
 def _mixing(

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from perpixel.crf.compiled import compiled
 from perpixel.crf.lanes import peek
 
 MIX = np.uint64(0x9E3779B97F4A7C15)
@@ -25,7 +25,7 @@ ONE, HALF, WORD = np.uint64(1), np.uint64(32), np.uint64(64)
 FIRST_BITS = 12  # of a table's size; it grows when it is half full
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def place(fingerprint: Any, bits: Any, keys: Any, names: Any) -> Any:
     """Return where in a table of 2^bits a fingerprint is, or belongs."""
     last = np.uint64(keys.size) - ONE
@@ -94,7 +94,7 @@ def number(color: int, fingerprints: Any, column: int, slots: Any) -> Table:
     return table
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def number_some(
     color: int,
     colors: int,
@@ -126,7 +126,7 @@ def number_some(
     return fingerprints.size, count
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def refill(color: int, colors: int, vertices: Any, bits: int, keys: Any, names: Any, known: Any) -> None:
     """Put vertices into an empty table."""
     for vertex in range(vertices.size):
@@ -136,7 +136,7 @@ def refill(color: int, colors: int, vertices: Any, bits: int, keys: Any, names: 
         known[vertex] = vertices[vertex]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def neighbors(color: int, known: Any, bits: Any, keys: Any, names: Any, steps: Any, following: Any) -> None:
     """Find what follows each vertex of one colour.
 
@@ -157,7 +157,7 @@ def neighbors(color: int, known: Any, bits: Any, keys: Any, names: Any, steps: A
             ]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def chains(direction: int, following: Any, offset: int, order: Any, starts: Any) -> tuple[int, int]:
     """List the runs of at least two vertices along one direction; returns how many vertices and how many runs.
 
