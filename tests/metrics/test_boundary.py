@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from perpixel.metrics import boundary
 from perpixel.metrics.boundary import Boundary, bands, border_counts, f_measure
 from perpixel.metrics.confusion import Confusion
 from perpixel.metrics.scores import Scores
@@ -76,7 +77,8 @@ def test_border_pixels_are_paired_within_a_disc_as_in_plain_loops(
     seed: int, height: int, width: int, tolerance: float
 ) -> None:
     truth, prediction = blobs(seed, (height, width)), blobs(seed + 1, (height, width), ignored=False)
-    assert border_counts(truth, prediction, K, tolerance).tolist() == naive_counts(truth, prediction, tolerance)
+    reach = tolerance * math.hypot(height, width)
+    assert border_counts(truth, prediction, K, reach).tolist() == naive_counts(truth, prediction, tolerance)
 
 
 def test_classes_beyond_sixty_four_have_borders_of_their_own() -> None:
@@ -92,6 +94,17 @@ def test_the_bands_tables_are_those_of_their_pixels() -> None:
     for table, width in zip(measured.bands, (1, 3), strict=True):
         inside = naive_band(truth, width) & (truth < K)
         assert table == Confusion(K).add(truth[inside], prediction[inside])
+
+
+@pytest.mark.parametrize("rows", [1, 3, 8])
+def test_a_large_image_is_measured_in_strips_as_it_would_be_whole(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Strips are at least as tall as what they look at beyond themselves, here 3 rows."""
+    pair = blobs(6, (31, 20)), blobs(7, (31, 20), ignored=False)
+    whole = Boundary(K, widths=(1, 2), tolerance=0.06).add(*pair)
+    monkeypatch.setattr(boundary, "STRIP", 20 * rows)
+    cut = Boundary(K, widths=(1, 2), tolerance=0.06).add(*pair)
+    assert cut.bands == whole.bands
+    assert cut.borders.tolist() == whole.borders.tolist()
 
 
 def test_a_wide_band_holds_every_labelled_pixel_and_scores_as_the_whole() -> None:

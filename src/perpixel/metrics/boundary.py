@@ -31,6 +31,7 @@ from perpixel.metrics.scores import Scores
 Ids = NDArray[Any]
 WIDTHS = (1, 2, 4, 8)
 TOLERANCE = 0.0075  # of the image's diagonal: SegNet's, 4.5 pixels of 360 × 480
+STRIP = 2**23  # pixels that are looked at together, about 20 bytes each
 BITS = 64  # classes whose borders fit into one integer
 
 DEFINITIONS = {
@@ -88,12 +89,15 @@ class Boundary:
                 f"Boundary.add: expected two arrays (H, W) of one size, got {target.shape} and {prediction.shape}. "
                 "Take the argmax at the target's own size, one image at a time."
             )
-        truth = _clip(target, self.num_classes)
-        labelled = truth < self.num_classes
-        for table, ring in zip(self.bands, bands(truth, self.widths), strict=True):
-            inside = ring & labelled
-            table.add(truth[inside], prediction[inside])
-        counts = border_counts(truth, _clip(prediction, self.num_classes), self.num_classes, self.tolerance)
+        reach = self.tolerance * math.hypot(*target.shape)
+        counts = np.zeros_like(self.borders)
+        for rows, inner in strips(target.shape, max(self.widths[-1], int(reach)) + 1):
+            truth, guess = (_clip(ids[rows], self.num_classes) for ids in (target, prediction))
+            labelled = truth[inner] < self.num_classes
+            for table, band in zip(self.bands, bands(truth, self.widths), strict=True):
+                inside = band[inner] & labelled
+                table.add(truth[inner][inside], guess[inner][inside])
+            counts += border_counts(truth, guess, self.num_classes, reach, inner)
         self.borders += counts
         score = mean_f(counts)
         if score is not None:
@@ -143,6 +147,18 @@ class Boundary:
         }
 
 
+def strips(shape: tuple[int, ...], halo: int) -> Iterator[tuple[slice, slice]]:
+    """Cut an image into strips of rows, so that memory stays bounded.
+
+    Yields: The rows to look at, with `halo` more on either side where there are any; and which of those to count.
+    """
+    height, width = shape
+    tall = max(1, STRIP // max(width, 1), halo)
+    for start in range(0, height, tall):
+        stop, first = min(start + tall, height), max(0, start - halo)
+        yield slice(first, min(stop + halo, height)), slice(start - first, stop - first)
+
+
 def bands(ids: Ids, widths: Sequence[int]) -> Iterator[NDArray[np.bool_]]:
     """Yield, for each of growing widths, a mask (H, W) of the pixels near a change of value.
 
@@ -185,16 +201,17 @@ def _spread_one(values: NDArray[Any], axis: int) -> NDArray[Any]:
     return spread
 
 
-def border_counts(truth: Ids, prediction: Ids, num_classes: int, tolerance: float) -> NDArray[np.int64]:
-    """Count border pixels of each class, and those with a partner within the tolerance.
+def border_counts(
+    truth: Ids, prediction: Ids, num_classes: int, reach: float, inner: slice = slice(None)
+) -> NDArray[np.int64]:
+    """Count border pixels of each class in the rows `inner`, and those with a partner within `reach` pixels.
 
     A border pixel of class k has k, and one of its four neighbours another class. Ignored pixels (id K) make no
     border. Near them a true border may be hidden, so a predicted border pixel that has no partner is left out
-    where an ignored pixel is within the tolerance.
+    where an ignored pixel is within reach.
 
     Returns: (K, 4): true border pixels, those found, predicted ones, those that are right.
     """
-    reach = tolerance * math.hypot(*truth.shape)
     known = truth < num_classes
     counts = np.zeros((num_classes, 4), np.int64)
     unclear = _dilate_disc(~known, reach) if not known.all() else None
@@ -205,7 +222,7 @@ def border_counts(truth: Ids, prediction: Ids, num_classes: int, tolerance: floa
         right = guessed & near_true
         counted = guessed if unclear is None else np.where(unclear, right, guessed)
         for column, bits in enumerate((true, true & near_guessed, counted, right)):
-            counts[first : span.stop, column] = _count_bits(bits, len(span))
+            counts[first : span.stop, column] = _count_bits(bits[inner], len(span))
     return counts
 
 
@@ -218,7 +235,7 @@ def _border_bits(ids: Ids, known: NDArray[np.bool_], span: range) -> NDArray[Any
         border[there] |= differs
     kind = next(kind for kind in (np.uint8, np.uint16, np.uint32, np.uint64) if np.iinfo(kind).bits >= len(span))
     border &= (ids >= span.start) & (ids < span.stop)
-    shifts = np.where(border, ids.astype(np.int64) - span.start, 0).astype(kind)
+    shifts = (np.where(border, ids, span.start) - span.start).astype(kind)
     bits: NDArray[Any] = np.where(border, np.left_shift(kind(1), shifts), kind(0))
     return bits
 
