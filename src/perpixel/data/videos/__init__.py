@@ -1,0 +1,1 @@
+"""Reading and writing video files, by the extra `video` (PyAV)."""
