@@ -83,19 +83,38 @@ def bits(values: torch.Tensor) -> torch.Tensor:
     dtype=st.sampled_from([torch.float32, torch.float64, torch.bfloat16]),
     special=st.booleans(),
     seed=st.integers(0, 999),
+    channels=st.sampled_from([3, 20]),
+    compiled=st.booleans(),
 )
 def test_values_and_gradients_are_those_of_pytorch_to_the_bit(
-    size: tuple[int, int], layout: torch.memory_format, dtype: torch.dtype, special: bool, seed: int
+    size: tuple[int, int],
+    layout: torch.memory_format,
+    dtype: torch.dtype,
+    special: bool,
+    seed: int,
+    channels: int,
+    compiled: bool,
 ) -> None:
-    """Ties, both zeros, infinities and NaN included; the memory layout is kept."""
+    """Ties, both zeros, infinities and NaN included; the memory layout is kept; with Numba and without."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not compiled:
+            patch.setattr(unpool, "_compiled_functions", lambda: None)
+        compare(size, layout, dtype, special, seed, channels)
+
+
+def compare(
+    size: tuple[int, int], layout: torch.memory_format, dtype: torch.dtype, special: bool, seed: int, channels: int
+) -> None:
     generator = torch.Generator().manual_seed(seed)
 
     def values(*shape: int) -> torch.Tensor:
-        drawn = SPECIAL[torch.randint(6, shape, generator=generator)] if special else draw(size, seed, 3)
-        drawn = drawn if drawn.shape == shape else torch.randn(shape, generator=generator)
+        if special:
+            drawn = SPECIAL[torch.randint(6, shape, generator=generator)]
+        else:
+            drawn = torch.randint(3, shape, generator=generator).float()
         return drawn.to(dtype).contiguous(memory_format=layout)
 
-    features = values(2, 3, *size)
+    features = values(2, channels, *size)
     ours, theirs = (features.clone().requires_grad_() for _ in range(2))
     pooled, switches = max_pool(ours)
     expected, indices = functional.max_pool2d(theirs, 2, 2, ceil_mode=True, return_indices=True)
@@ -187,3 +206,20 @@ def test_switches_of_another_depth_are_refused_with_a_remedy() -> None:
     _, switches = max_pool(torch.zeros(1, 2, 6, 6))
     with pytest.raises(ValueError, match=r"max_unpool: expected .*\(1, 2, 3, 3\), got \(1, 2, 2, 2\)"):
         max_unpool(torch.zeros(1, 2, 2, 2), switches)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_compiled_pooling_is_the_same_on_several_threads(threads: int) -> None:
+    compiled = pytest.importorskip("perpixel.ops.unpool_compiled")
+    features = draw((9, 12), 4, 7).contiguous(memory_format=torch.channels_last)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        pooled, codes = (torch.zeros(2, 3, 5, 6, dtype=dtype).contiguous(memory_format=torch.channels_last)
+                         for dtype in (torch.float32, torch.uint8))  # fmt: skip
+        compiled.pool(features, pooled, codes)
+    finally:
+        torch.set_num_threads(before)
+    expected, indices = functional.max_pool2d(features, 2, 2, ceil_mode=True, return_indices=True)
+    assert torch.equal(pooled, expected)
+    assert torch.equal(codes, (indices // 12 % 2 * 2 + indices % 2).to(torch.uint8))

@@ -7,7 +7,8 @@ Pooling rounds the output size up, as Caffe does, so no row or column is ever dr
 45 -> 23 -> 12. Unpooling therefore needs the size before pooling, 12 alone does not say
 whether it was 23 or 24; `Switches` carries it.
 
-On a CPU, maps are worked through in bands of rows that stay in the cache; that is where the time goes.
+On a CPU, maps are worked through in bands of rows that stay in the cache; that is where the time goes. Where Numba is
+installed, float32 maps whose channels are last go through compiled functions (`unpool_compiled`).
 
 Source: Badrinarayanan et al., "SegNet", TPAMI 2017, Sec. 3 (two bits for each 2 x 2 window); Caffe's pooling layer for
     the rounding.
@@ -16,6 +17,9 @@ Letters: N batch, C channels, H W pixels; h w are H and W halved, rounded up.
 
 import itertools
 from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import torch
@@ -154,6 +158,9 @@ def place(values: Tensor, switches: Switches) -> Tensor:
     values, codes = (tensor.contiguous(memory_format=_format(last)) for tensor in (values, unpack(switches)))
     size = (*values.shape[:2], *switches.size)
     placed = torch.empty(size, dtype=values.dtype, device=values.device, memory_format=_format(last))
+    if last and (compiled := _compiled(values)):
+        compiled.place(values, codes, placed)
+        return placed
     place_band = _place_rows if last else _place_planes
     for band, pooled_band in _bands(placed):
         place_band(values[pooled_band], codes[pooled_band], placed[band])
@@ -165,6 +172,9 @@ def pick(features: Tensor, switches: Switches) -> Tensor:
     last = _is_channels_last(features)
     features, codes = (tensor.contiguous(memory_format=_format(last)) for tensor in (features, unpack(switches)))
     picked = torch.empty(switches.shape, dtype=features.dtype, device=features.device, memory_format=_format(last))
+    if last and (compiled := _compiled(features)):
+        compiled.pick(features, codes, picked)
+        return picked
     pick_band = _pick_rows if last else _pick_planes
     for band, pooled_band in _bands(features):
         pick_band(features[band], codes[pooled_band], picked[pooled_band])
@@ -181,11 +191,27 @@ def _pool(features: Tensor) -> tuple[Tensor, UInt8[Tensor, "N C h w"]]:
     last = _is_channels_last(features)
     pooled = torch.empty(shape, dtype=features.dtype, memory_format=_format(last))
     codes = torch.empty(shape, dtype=torch.uint8, memory_format=_format(last))
+    if last and (compiled := _compiled(features)):
+        compiled.pool(features, pooled, codes)
+        return pooled, codes
     order = (1, 2, 0) if last else (0, 1, 2)
     for band, pooled_band in _bands(features):
         results = (result[pooled_band][0].permute(order) for result in (pooled, codes))
         _pool_band([corner[0].permute(order) for corner in _corners(features[band])], *results)
     return pooled, codes
+
+
+def _compiled(features: Tensor) -> ModuleType | None:
+    """Return the compiled functions where there are any for such a map."""
+    return _compiled_functions() if features.device.type == "cpu" and features.dtype == torch.float32 else None
+
+
+@cache
+def _compiled_functions() -> ModuleType | None:
+    try:
+        return import_module("perpixel.ops.unpool_compiled")
+    except ImportError:  # no Numba
+        return None
 
 
 def _pool_band(corners: list[Tensor], pooled: Tensor, codes: Tensor) -> None:
