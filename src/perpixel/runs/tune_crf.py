@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from perpixel.crf.options import CrfOptions
 from perpixel.data.dataset import Dataset
@@ -100,7 +101,7 @@ def tune_crf(
         if not samples:
             raise DataError(f"tune-crf: none of {len(pairs)} images can be used. The first: {failed[0].reason}")
         names = [pairs[sample.number].id for sample in samples]
-        book = Notebook.open(run, search_key(run, names, plan.split, plan.options.to_json()))
+        book = Notebook.open(run, search_key(run, names, plan.split, _unusual(plan.options)))
         spread = [samples[index] for index in shuffle_evenly(len(samples))]
         deadline = float("inf") if plan.minutes is None else time.monotonic() + 60 * plan.minutes
 
@@ -114,3 +115,9 @@ def tune_crf(
     seen = [trial for trial in book.trials if trial.images == len(samples)]
     ranked = tuple(sorted(seen, key=search.value, reverse=True))
     return Tuning(tuned, ranked, len(book.trials), time.monotonic() <= deadline, tuple(failed))
+
+
+def _unusual(options: Options) -> dict[str, Any]:
+    """Return the options that are not the default, so that an option more in a later version changes no key."""
+    usual = DEFAULT.to_json()
+    return {name: value for name, value in options.to_json().items() if value != usual[name]}
