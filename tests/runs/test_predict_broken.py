@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from perpixel.errors import UsageError
-from perpixel.runs import predict as module
+from perpixel.runs import steps as module
 from perpixel.runs.inputs import Input, find_inputs
 from perpixel.runs.predict import Predictions, Wanted, predict_inputs
 from perpixel.runs.record import JOURNAL, RECORD, Journal
