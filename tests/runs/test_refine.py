@@ -10,8 +10,10 @@ from PIL import Image
 
 from perpixel.crf.options import CrfOptions
 from perpixel.errors import DataError, UsageError
+from perpixel.inference.options import Options
 from perpixel.runs import refine
 from perpixel.runs.refine import Refined, check_place, palette_beside, read_probabilities, refine_file, save_refined
+from tests.labelled import draw, segmenter
 
 SIZE = (6, 8)
 
@@ -156,3 +158,15 @@ def test_places_that_could_not_hold_the_result_are_refused(tmp_path: Path) -> No
     with pytest.raises(UsageError, match=r"at most 256 classes .* Use \.npz"):
         check_place(tmp_path / "p.png", 257)
     check_place(tmp_path / "p.npz", 257)
+
+
+def test_a_file_refined_is_what_predict_would_have_refined_itself(tmp_path: Path) -> None:
+    """All that differs is float16 in the file."""
+    pixels = np.asarray(Image.fromarray(draw(3)[0]).resize((48, 36), Image.Resampling.BILINEAR))
+    Image.fromarray(pixels).save(tmp_path / "i.png")
+    network, crf = segmenter(), CrfOptions(bilateral=(3, 10, 20))
+    save_refined(tmp_path / "p.npz", Refined(network.predict(pixels).probabilities, 0.0))
+    ours = refine_file(tmp_path / "i.png", tmp_path / "p.npz", crf)
+    theirs = network.predict(pixels, Options(crf=crf))
+    np.testing.assert_allclose(ours.probabilities, theirs.probabilities, atol=5e-3)
+    assert (ours.ids == theirs.prediction).mean() > 0.99
