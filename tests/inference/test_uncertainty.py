@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from perpixel.inference.uncertainty import monte_carlo, sampling
+from perpixel.inference.uncertainty import entropy, monte_carlo, sampling, summary, tile_seed
 from perpixel.models.bayesian_segnet import BayesianSegNetBasic
 from perpixel.models.segnet import SegNetBasic
 from tests.tiny import TinyNet
@@ -49,6 +49,31 @@ def test_a_fair_coin_has_the_largest_variance_there_is() -> None:
     assert found.mean.mean().item() == pytest.approx(0.5, abs=0.01)
     assert found.variance.mean().item() == pytest.approx(0.25, abs=0.005)
     assert 0 <= found.variance.min() <= found.variance.max() <= 0.25 + 1e-6  # rounding
+
+
+def test_mutual_information_is_what_a_fair_coin_hides_and_entropy_all_of_it() -> None:
+    """Every pass is sure, their mean is not: one bit, ln 2 nats, of disagreement and nothing else."""
+    found = monte_carlo(Coin(), torch.zeros(1, 3, 40, 40), samples=400, seed=0)
+    torch.testing.assert_close(found.entropy.mean(), torch.tensor(2.0).log(), atol=0.01, rtol=0)
+    torch.testing.assert_close(found.mutual_information, found.entropy, atol=1e-4, rtol=0)
+
+
+def test_passes_that_agree_on_their_doubt_share_no_information() -> None:
+    halves = [torch.full((1, 2, 3, 4), 0.5) for _ in range(3)]
+    found = summary(halves)
+    torch.testing.assert_close(found.entropy, torch.full((1, 3, 4), 2.0).log())
+    assert not found.mutual_information.any()
+
+
+def test_entropy_is_bounded_and_zero_where_a_class_is_certain() -> None:
+    assert entropy(torch.eye(4).view(1, 4, 4, 1)).sum() == 0
+    torch.testing.assert_close(entropy(torch.full((1, 8, 1, 1), 1 / 8)).squeeze(), torch.tensor(8.0).log())
+
+
+def test_every_tile_has_a_seed_of_its_own_that_the_generator_can_tell() -> None:
+    seeds = {tile_seed(seed, (row, column)) for seed in range(3) for row in (0, 32, 2**33) for column in (0, 32)}
+    assert len(seeds) == 18
+    assert max(seeds) < 2**32
 
 
 def test_probabilities_sum_to_one(network: nn.Module) -> None:
