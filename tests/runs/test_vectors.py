@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from perpixel.data.dataset import open_dataset
 from perpixel.errors import UsageError
@@ -69,6 +69,19 @@ def test_geojson_lies_beside_the_class_ids_and_has_scores_with_probabilities(tmp
     wanted = Wanted(vectors=Vectors("geojson"), probabilities=True)
     predict_inputs(segmenter(), inputs, out, wanted)
     assert json.loads((out / "a.geojson").read_text())["features"][0]["properties"]["score"] > 0.9
+
+
+def test_geojson_of_a_geotiff_has_map_coordinates(tmp_path: Path) -> None:
+    info = TiffImagePlugin.ImageFileDirectory_v2()
+    for code, values in ((33550, (2.0, 2.0, 0.0)), (33922, (0.0, 0.0, 0.0, 1000.0, 5000.0, 0.0))):
+        info.tagtype[code] = 12
+        info[code] = values
+    (tmp_path / "maps").mkdir()
+    Image.fromarray(draw(0)[0]).save(tmp_path / "maps/a.tif", tiffinfo=info)
+    predict(tmp_path / "maps", "geojson")
+    document = json.loads((tmp_path / "out/a.geojson").read_text())
+    points = np.array([p for f in document["features"] for ring in f["geometry"]["coordinates"] for p in ring])
+    assert (points.min(0).tolist(), points.max(0).tolist()) == ([1000, 5000 - 24], [1032, 5000])
 
 
 def test_polygons_made_otherwise_are_not_mixed(tmp_path: Path) -> None:

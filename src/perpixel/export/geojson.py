@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from perpixel.data.georeference import Transform
 from perpixel.export.polygons import Polygon
-
-Transform = tuple[float, float, float, float, float, float]
 
 PIXELS = "pixels: x to the right, y down, from the upper left corner of the image"
 

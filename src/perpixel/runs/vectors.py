@@ -1,6 +1,6 @@
 """Predictions as polygons, written beside the class ids.
 
-OUT/NAME.geojson            for maps and web pages
+OUT/NAME.geojson            for maps and web pages; of a GeoTIFF in the map's coordinates
     labelme/NAME.json       to be corrected in labelme: `labelme PHOTOS --output OUT/labelme`
     coco.json               of all images, made of .coco/NAME.json, which a rerun needs
 """
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from perpixel.data.georeference import read_place
 from perpixel.errors import UsageError
 from perpixel.export.coco import join_coco, to_coco
 from perpixel.export.geojson import to_geojson
@@ -71,7 +72,8 @@ def write_polygons(path: Path, result: Prediction, vectors: Vectors, item: Input
     size = (int(result.prediction.shape[0]), int(result.prediction.shape[1]))
     document: dict[str, Any]
     if vectors.format == "geojson":
-        document = to_geojson(found, result.classes, result.palette)
+        place = read_place(item.source)
+        document = to_geojson(found, result.classes, result.palette, *(place or ()))
     elif vectors.format == "coco":
         document = to_coco(found, size, file_name(item), result.classes)
     else:
