@@ -9,7 +9,7 @@ the same.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -78,6 +78,7 @@ def predict_video(
     picture: Path | None = None,
     every: int = 0,
     made_by: dict[str, Any] | None = None,
+    ways: Mapping[str, str] | None = None,
     advance: Advance | None = None,
 ) -> VideoResult:
     """Label every pixel of every frame.
@@ -90,6 +91,7 @@ def predict_video(
         picture: Also write the classes' colours over the film, as this `.mp4`.
         every: Also write the class ids of frames 0, `every`, 2·`every`, … as images, in a folder beside `target`.
         made_by: What identifies the network, so that a half-made prediction by another is not continued.
+        ways: Which way each layer is to be computed, if the network is not prepared yet; see `Segmenter.expect`.
         advance: Told (frames done, frames in all, 0 where nobody knows).
 
     Returns: What was made; of a damaged film, what lies before the damage.
@@ -102,7 +104,7 @@ def predict_video(
         how = {**(made_by or {}), **_how(segmenter, source, options, picture is not None, every)}
         with Unfinished(target, how) as unfinished:
             job = _Job(segmenter, film, unfinished, options, picture is not None, every, target.with_suffix(""))
-            result = job.run(advance or (lambda done, total: None))
+            result = job.run(ways, advance or (lambda done, total: None))
             _join(unfinished, target, picture)
             unfinished.discard()
     return result
@@ -153,11 +155,12 @@ class _Job:
         self.segmenter, self.film, self.unfinished, self.options = segmenter, film, unfinished, options
         self.drawn, self.every, self.stills = drawn, every, stills
 
-    def run(self, advance: Advance) -> VideoResult:
+    def run(self, ways: Mapping[str, str] | None, advance: Advance) -> VideoResult:
         """Do all frames that are not done yet."""
         first = self.unfinished.rows
         result = VideoResult(frames=first, resumed=first)
-        self._prepare()
+        if self.segmenter.ways is None:
+            self.segmenter.expect(self.film.frames or PIECE, self.unfinished.ways or ways)
         piece = _Piece()
         try:
             for frame in self.film.read(max(first - 1, 0)):
@@ -178,10 +181,6 @@ class _Job:
         if piece.ids:
             self._keep(piece, result.frames)
         return result
-
-    def _prepare(self) -> None:
-        if self.segmenter.ways is None:
-            self.segmenter.expect(self.film.frames or PIECE, self.unfinished.ways)
 
     def _check(self, frame: Frame, result: VideoResult) -> None:
         if frame.pixels.shape[:2] != result.size:
