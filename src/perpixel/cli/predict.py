@@ -30,7 +30,7 @@ SHOWN = 20  # failures named on the terminal; predictions.json has all
 
 def predict_command(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
-    inputs: Annotated[list[str], typer.Argument(help="Images, folders or patterns such as 'photos/*.jpg'.")],
+    inputs: Annotated[list[str], typer.Argument(help="Images, films, folders of images, or patterns such as 'photos/*.jpg'.")],
     out: Annotated[Path, typer.Option(help="The folder that predictions go to.")],
     scales: Scales = None,
     fusion: Fusion = None,
@@ -63,6 +63,7 @@ def predict_command(
     ] = None,
     simplify: Annotated[float, typer.Option(help="How far polygons may be from the border, in pixels.")] = 0.0,
     min_area: Annotated[int, typer.Option(help="Smaller regions get no polygon: a neighbour absorbs them.")] = 0,
+    every: Annotated[int, typer.Option(help="Of a film, also every N-th frame's class ids as an image.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict again what is already there.")] = False,
     json: Annotated[bool, typer.Option("--json", help="What was done, as JSON on stdout.")] = False,
     device: Device = "auto",
@@ -81,7 +82,7 @@ def predict_command(
         crf=crf, run=run,
     )  # fmt: skip
     wanted = Wanted(
-        overlay, probabilities, original_values, overwrite, uncertainty, _vectors(vector, simplify, min_area)
+        overlay, probabilities, original_values, overwrite, uncertainty, _vectors(vector, simplify, min_area), every
     )
     record = _predict(run, inputs, out, wanted, options, choose_device(device))
     if json:

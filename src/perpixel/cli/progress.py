@@ -117,9 +117,9 @@ class Counter:
         self.done, self.total = done, total
         self.bar.update(self.task, description=self.what, completed=done, total=total)
 
-    def part(self, name: str, done: int, total: int) -> None:
+    def part(self, name: str, done: int, total: int, unit: str = "megapixels", size: float = 1e6) -> None:
         """Tell how far one piece is that takes long, in megapixels; where there is no terminal, now and then."""
-        line = f"{name}: {done / 1e6:.0f} of {total / 1e6:.0f} megapixels"
+        line = f"{name}: {done / size:.0f} of {total / size:.0f} {unit}"
         whole = max(self.total, self.done + 1)
         self.bar.update(self.task, description=line, completed=self.done + done / total, total=whole)
         now = time.monotonic()

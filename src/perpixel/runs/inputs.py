@@ -3,6 +3,8 @@
 photos/            every image in it and below; the name is the path below photos, without its suffix
 photos/*.jpg       likewise, below photos
 photo.jpg          the name is photo
+
+Films are inputs where they are named, or match a pattern; in a folder, only images are.
 """
 
 import glob
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple, overload
 
 from perpixel.data.images import is_image_name
+from perpixel.data.videos.library import is_video_name
 from perpixel.errors import UsageError
 
 
@@ -150,7 +153,8 @@ def _matches(pattern: Path, away: str) -> Iterator[_File]:
     base = _fixed_part(pattern)
     for name in sorted(glob.glob(str(pattern.relative_to(base)), root_dir=base, recursive=True)):
         path = str(base / name)
-        if is_image_name(os.path.basename(name)) and not os.path.isdir(path):
+        base_name = os.path.basename(name)
+        if (is_image_name(base_name) or is_video_name(base_name)) and not os.path.isdir(path):
             yield from _outside(_File(path, name.replace(os.sep, "/"), os.path.realpath(path)), away)
 
 

@@ -6,6 +6,7 @@ OUT/NAME.png            one-byte class ids with a palette, or the masks' own sto
     NAME.uncertainty.*  a picture, .png, and the maps, .npz: how unsure the network is
     NAME.geojson, ...   polygons; see vectors.py
     NAME.tif            in place of NAME.png, of an image too large to decode whole; see rasters.py
+    NAME.mkv            in place of NAME.png, of a film; see videos.py
     predictions.json    what was done, skipped and failed, and how all of it was made
 
 Reading, predicting and writing go on at the same time; results and their order are those of one after the other.
@@ -29,6 +30,7 @@ from perpixel.runs.rasters import RasterProgress, predict_one_raster, raster_pla
 from perpixel.runs.record import RECORD, Earlier, Journal, Predictions, different
 from perpixel.runs.steps import Steps, Task, Wanted, how, one_line
 from perpixel.runs.vectors import join_all
+from perpixel.runs.videos import predict_one_video, split_videos, video_places
 
 __all__ = ["RECORD", "Predictions", "Wanted", "predict_inputs"]
 
@@ -60,7 +62,7 @@ def predict_inputs(
         made_by: What identifies the network.
         advance: Told (done, total) after each image.
         failed: What had failed before.
-        rasters: Told how far a raster is that takes long.
+        rasters: Told how far a raster or a film is, which take long.
 
     Raises:
         UsageError: `out` is no folder, holds predictions that were made otherwise, or another process is
@@ -96,11 +98,13 @@ class _Work:
     ) -> None:
         self.segmenter, self.out, self.wanted, self.options = segmenter, out, wanted, options
         self.record, self.journal, self.advance, self.progress = record, journal, advance, progress
-        self.total, (self.inputs, self.rasters) = len(inputs), split_rasters(inputs)
+        images, self.films = split_videos(inputs)
+        self.total, (self.inputs, self.rasters) = len(inputs), split_rasters(images)
         places = Places(out, wanted.suffixes, inputs, record.sources, wanted.overwrite)
         known = frozenset(record.sources) if record.replacing else None
         self.steps = Steps(segmenter, places, wanted, options, known)
         self.raster_places = raster_places(out, wanted, inputs, record.sources)
+        self.film_places = video_places(out, wanted, inputs, record.sources)
         self.count = self.full = 0
         self.written, self.pause = time.monotonic(), RECORD_SECONDS
 
@@ -115,6 +119,8 @@ class _Work:
                 with signals, signals.heeded():
                     for item in self.rasters:
                         self.finished(self.predict_raster(item))
+                    for item in self.films:
+                        self.finished(self.predict_film(item))
                 if self.wanted.vectors and self.wanted.vectors.format == "coco":
                     join_all(self.out, sorted(self.record.sources))
                 self.record.finished, self.record.replacing = True, False
@@ -134,6 +140,24 @@ class _Work:
                 )  # fmt: skip
                 task.entry |= told.to_json()
                 self.record.seams += told.seams
+            task.entry["origin"] = places.relative(item)
+            self.journal.add({"sources": {item.name: task.entry["origin"]}})
+        except Exception as error:
+            task.error = error
+        return task
+
+    def predict_film(self, item: Input) -> Task:
+        """Predict a film from its beginning to its end, or from where an earlier process was."""
+        task, places = self.steps.start(item), self.film_places
+        try:
+            task.entry["files"] = places.check(item)
+            task.skipped = not self.wanted.overwrite and self.steps.is_made(item) and places.is_done(item)
+            if not task.skipped:
+                told = predict_one_video(
+                    self.segmenter, item, places.paths(item), self.wanted, self.options, self.record.made_by,
+                    self.record.prepared, self.progress,
+                )  # fmt: skip
+                task.entry |= told.to_json()
             task.entry["origin"] = places.relative(item)
             self.journal.add({"sources": {item.name: task.entry["origin"]}})
         except Exception as error:

@@ -20,8 +20,8 @@ from perpixel.runs.raster import RasterResult, predict_raster
 class RasterProgress(Protocol):
     """Is told how far a raster is."""
 
-    def part(self, name: str, done: int, total: int) -> None:
-        """Take note of pixels done, and in all."""
+    def part(self, name: str, done: int, total: int, unit: str = "megapixels", size: float = 1e6) -> None:
+        """Take note of pixels done, and in all; or of others, a unit of which is `size`."""
 
     def say(self, line: str) -> None:
         """Print a line."""

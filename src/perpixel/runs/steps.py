@@ -37,6 +37,7 @@ class Wanted:
         overwrite: Predict again what is already there.
         uncertainty: Entropy, and with passes variances and mutual information, as a picture and as float16.
         vectors: Polygons, of which format.
+        every: Of a film, every n-th frame as an image; 0 for none.
     """
 
     overlay: bool = False
@@ -45,6 +46,7 @@ class Wanted:
     overwrite: bool = False
     uncertainty: bool = False
     vectors: Vectors | None = None
+    every: int = 0
 
     @property
     def suffixes(self) -> list[str]:
