@@ -53,6 +53,11 @@ def video_places(out: Path, wanted: Wants, inputs: Sequence[Input], sources: dic
     return Places(out, suffixes, inputs, sources, wanted.overwrite)
 
 
+def film_is_done(item: Input, places: Places, every: int) -> bool:
+    """Say whether all that is wanted of a film is there."""
+    return places.is_done(item) and (not every or places.paths(item)[0].with_suffix("").is_dir())
+
+
 def predict_one_video(
     segmenter: Segmenter,
     item: Input,
