@@ -63,7 +63,7 @@ def predict_command(
     ] = None,
     simplify: Annotated[float, typer.Option(help="How far polygons may be from the border, in pixels.")] = 0.0,
     min_area: Annotated[int, typer.Option(help="Smaller regions get no polygon: a neighbour absorbs them.")] = 0,
-    every: Annotated[int, typer.Option(help="Of a film, also every N-th frame's class ids as an image.")] = 0,
+    every: Annotated[int, typer.Option(min=0, help="Of a film, also every N-th frame's class ids as an image.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict again what is already there.")] = False,
     json: Annotated[bool, typer.Option("--json", help="What was done, as JSON on stdout.")] = False,
     device: Device = "auto",

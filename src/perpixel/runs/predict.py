@@ -30,7 +30,7 @@ from perpixel.runs.rasters import RasterProgress, predict_one_raster, raster_pla
 from perpixel.runs.record import RECORD, Earlier, Journal, Predictions, different
 from perpixel.runs.steps import Steps, Task, Wanted, how, one_line
 from perpixel.runs.vectors import join_all
-from perpixel.runs.videos import predict_one_video, split_videos, video_places
+from perpixel.runs.videos import film_is_done, predict_one_video, split_videos, video_places
 
 __all__ = ["RECORD", "Predictions", "Wanted", "predict_inputs"]
 
@@ -151,7 +151,8 @@ class _Work:
         task, places = self.steps.start(item), self.film_places
         try:
             task.entry["files"] = places.check(item)
-            task.skipped = not self.wanted.overwrite and self.steps.is_made(item) and places.is_done(item)
+            done = self.steps.is_made(item) and film_is_done(item, places, self.wanted.every)
+            task.skipped = done and not self.wanted.overwrite
             if not task.skipped:
                 told = predict_one_video(
                     self.segmenter, item, places.paths(item), self.wanted, self.options, self.record.made_by,
