@@ -3,7 +3,8 @@
     load8(row, at)   store(row, at, v)     of a flat float32 array; peek and poke for one number
     fill8(x)                               x in every lane
     add_scaled(v, x, w)                    v + x·w, rounded once where the processor can
-    larger(v, w)   fold(v)   halves(v)     lane by lane; sixteen lanes to the eight largest, or to eight sums
+    plus(v, w)   minus(v, w)   scaled(x, v)   rounded(v)   larger(v, w)   below(v, w): 1 where v < w, 0 elsewhere
+    fold(v)   halves(v)                    sixteen lanes to the eight largest, or to eight sums
     exponential(v)                         e^v, relative error 2e-7
     largest(v)   total(v)                  over the lanes
 
@@ -193,6 +194,43 @@ def plus(typing: Any, one: Any, other: Any) -> Any:
 
 
 @intrinsic
+def minus(typing: Any, one: Any, other: Any) -> Any:
+    """One − other."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.fsub(*arguments)
+
+    return one(one, other), build
+
+
+@intrinsic
+def below(typing: Any, one: Any, other: Any) -> Any:
+    """Return 1 in the lanes where one < other, 0 in the rest."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.select(builder.fcmp_ordered("<", *arguments), constant(one, 1), constant(one, 0))
+
+    return one(one, other), build
+
+
+@intrinsic
+def rounded(typing: Any, value: Any) -> Any:
+    """Return the nearest whole numbers; halves go to the even one."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return whole(builder, arguments[0], value)
+
+    return value(value), build
+
+
+def whole(builder: Any, value: Any, kind: Lanes) -> Any:
+    """Emit `rounded`."""
+    kinds = [vector(kind)]
+    name = f"llvm.rint.v{kind.width}f32"
+    return builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(kinds[0], kinds), name), [value])
+
+
+@intrinsic
 def larger(typing: Any, one: Any, other: Any) -> Any:
     """Return the larger of each two lanes."""
 
@@ -259,10 +297,7 @@ def exponent(builder: Any, value: Any, kind: Lanes) -> Any:
     """Emit `exponential`."""
     whole_numbers = ir.VectorType(INT, kind.width)
     clipped = greater(builder, value, constant(kind, LOWEST))
-    scaled_up = builder.fmul(clipped, constant(kind, LOG2_E))
-    name = f"llvm.rint.v{kind.width}f32"
-    round_off = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector(kind), [vector(kind)]), name)
-    power = builder.call(round_off, [scaled_up])
+    power = whole(builder, builder.fmul(clipped, constant(kind, LOG2_E)), kind)
     rest = scaled_sum(builder, power, constant(kind, -LN2_HIGH), clipped, kind)
     rest = scaled_sum(builder, power, constant(kind, -LN2_LOW), rest, kind)
     series = constant(kind, SERIES[0])

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from perpixel.crf.filtering import blur_ones, count_pixels, list_pixels, scale_slots, slice_ones, splat_ones
+from perpixel.crf.incidence import blur_ones, count_pixels, list_pixels, scale_slots, slice_ones, splat_ones
 from perpixel.crf.locate import elevation, fingerprint_factors, locate
 from perpixel.crf.options import Normalization
 from perpixel.crf.team import Part, Team
@@ -96,7 +96,8 @@ def _one(
     factors = fingerprint_factors(features)
     fingerprints = np.empty((dimensions + 1, count), np.int64)
     scale = elevation(dimensions)
-    team.run(locate, team.share(count), features, scale, factors, column, weights, fingerprints)
+    known = np.concatenate([factors, [0, factors.sum()]])  # of the last coordinate, which is not kept, and of all
+    team.run(locate, team.share(count), features, scale, known, column, weights, fingerprints)
     colors = range(dimensions + 1)
     tables = team.run(number, [(color,) for color in colors], fingerprints, column, slots)
     steps = factors.sum() - (dimensions + 1) * np.append(factors, 0)

@@ -21,7 +21,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perpixel.crf.compiled import compiled
+from perpixel.crf.lanes import (
+    add_scaled,
+    below,
+    fill16,
+    load16,
+    minus,
+    peek,
+    plus,
+    poke,
+    rounded,
+    scaled,
+    store,
+)
 
+WIDE = 16  # features at a time
+ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)
 GUARD = 4  # coordinates to spare at either end, for neighbours beyond
 
 
@@ -66,69 +81,85 @@ def extent(features: Any) -> Any:
 
 @compiled
 def locate(
-    first: int,
-    last: int,
-    features: Any,
-    scale: Any,
-    factors: Any,
-    column: int,
-    weights: Any,
-    fingerprints: Any,
+    first: int, last: int, features: Any, scale: Any, factors: Any, column: int, weights: Any, fingerprints: Any
 ) -> None:
     """Fill weights (N, S), from `column` on, and fingerprints (d + 1, N), of features `first` to `last`."""
-    dimensions = features.shape[1]
-    corners = dimensions + 1
-    up, down = np.float32(corners), np.float32(1) / np.float32(corners)
-    one, zero = np.float32(1), np.float32(0)
-    all_factors = factors.sum()
-    elevated = np.empty(corners, np.float32)
-    nearest = np.empty(corners, np.float32)
-    rank = np.empty(corners, np.int64)
-    coordinate_of = np.empty(corners, np.int64)
-    barycentric = np.empty(corners + 1, np.float32)
-    for i in range(first, last):
-        total = zero
-        for j in range(dimensions, 0, -1):
-            feature = features[i, j - 1] * scale[j - 1]
-            elevated[j] = total - np.float32(j) * feature
-            total += feature
-        elevated[0] = total
-        surplus = zero
-        for j in range(corners):
-            rounded = np.float32(np.rint(down * elevated[j]))
-            nearest[j] = rounded * up
-            surplus += rounded
-            rank[j] = 0
-        for j in range(dimensions):
-            rest = elevated[j] - nearest[j]
-            for k in range(j + 1, corners):
-                behind = np.int64(rest < elevated[k] - nearest[k])
-                rank[j] += behind
-                rank[k] += 1 - behind
-        shift = np.int64(surplus)
-        for j in range(corners + 1):
-            barycentric[j] = zero
-        vertex = np.int64(0)
-        for j in range(corners):
-            rank[j] += shift
-            if rank[j] < 0:
-                rank[j] += corners
-                nearest[j] += up
-            elif rank[j] >= corners:
-                rank[j] -= corners
-                nearest[j] -= up
-            part = (elevated[j] - nearest[j]) * down
-            barycentric[dimensions - rank[j]] += part
-            barycentric[corners - rank[j]] -= part
-            coordinate_of[rank[j]] = j
-            if j < dimensions:
-                vertex += np.int64(nearest[j]) * factors[j]
-        barycentric[0] += one + barycentric[corners]
-        for corner in range(corners):
-            if corner > 0:
-                wraps = coordinate_of[corners - corner]
-                vertex += all_factors
-                if wraps < dimensions:
-                    vertex -= corners * factors[wraps]
-            weights[i, column + corner] = barycentric[corner]
-            fingerprints[corner, i] = vertex
+    corners = features.shape[1] + 1
+    elevated = np.zeros(corners * WIDE, np.float32)
+    nearest, rank = np.zeros_like(elevated), np.zeros_like(elevated)
+    barycentric, coordinate_of = np.zeros(corners + 1, np.float32), np.zeros(corners, np.int64)
+    for block in range(first, last, WIDE):
+        count = min(WIDE, last - block)
+        elevate(block, count, features, scale, elevated)
+        find_simplex(corners, elevated, nearest, rank)
+        for lane in range(count):
+            weigh_corners(lane, corners, elevated, nearest, rank, barycentric, coordinate_of)
+            vertex = np.int64(0)
+            for j in range(corners - 1):
+                vertex += np.int64(peek(nearest, j * WIDE + lane)) * peek(factors, j)
+            for corner in range(corners):
+                if corner > 0:
+                    # The next corner: one more in every coordinate, and d + 1 less in the one that wraps.
+                    wraps = peek(coordinate_of, corners - corner)
+                    vertex += peek(factors, corners) - corners * peek(factors, wraps)
+                weights[block + lane, column + corner] = peek(barycentric, corner)
+                fingerprints[corner, block + lane] = vertex
+
+
+@compiled
+def elevate(block: int, count: int, features: Any, scale: Any, elevated: Any) -> None:
+    """Put sixteen features onto the hyperplane whose coordinates sum to 0: (d + 1, 16), flat."""
+    total = fill16(ZERO)
+    for j in range(features.shape[1], 0, -1):
+        at = j * WIDE
+        for lane in range(count):
+            poke(elevated, at + lane, features[block + lane, j - 1])
+        feature = scaled(peek(scale, j - 1), load16(elevated, at))
+        store(elevated, at, minus(total, scaled(np.float32(j), feature)))
+        total = plus(total, feature)
+    store(elevated, 0, total)
+
+
+@compiled
+def find_simplex(corners: int, elevated: Any, nearest: Any, rank: Any) -> None:
+    """Find the vertex of remainder 0 from which each simplex begins, and the order of the coordinates' remainders."""
+    up, down = np.float32(corners), ONE / np.float32(corners)
+    surplus = fill16(ZERO)
+    for at in range(0, corners * WIDE, WIDE):
+        steps = rounded(scaled(down, load16(elevated, at)))
+        surplus = plus(surplus, steps)
+        store(nearest, at, scaled(up, steps))
+        store(rank, at, fill16(ZERO))
+    for at in range(0, corners * WIDE, WIDE):
+        rest = minus(load16(elevated, at), load16(nearest, at))
+        place = load16(rank, at)
+        for other in range(at + WIDE, corners * WIDE, WIDE):
+            behind = below(rest, minus(load16(elevated, other), load16(nearest, other)))
+            place = plus(place, behind)
+            store(rank, other, plus(load16(rank, other), minus(fill16(ONE), behind)))
+        store(rank, at, place)
+    for at in range(0, corners * WIDE, WIDE):
+        # Rounding each coordinate alone may leave the hyperplane; those that were rounded furthest go back.
+        place = plus(load16(rank, at), surplus)
+        wrap = minus(below(place, fill16(ZERO)), below(fill16(up - HALF), place))
+        store(rank, at, add_scaled(place, up, wrap))
+        store(nearest, at, add_scaled(load16(nearest, at), up, wrap))
+
+
+@compiled
+def weigh_corners(
+    lane: int, corners: int, elevated: Any, nearest: Any, rank: Any, barycentric: Any, coordinate_of: Any
+) -> None:
+    """Fill one feature's barycentric weights, and which coordinate has each rank."""
+    down = ONE / np.float32(corners)
+    for corner in range(corners + 1):
+        poke(barycentric, corner, ZERO)
+    for j in range(corners):
+        at = j * WIDE + lane
+        part = (peek(elevated, at) - peek(nearest, at)) * down
+        place = np.int64(peek(rank, at))
+        poke(coordinate_of, place, j)
+        corner = corners - 1 - place
+        poke(barycentric, corner, peek(barycentric, corner) + part)
+        poke(barycentric, corner + 1, peek(barycentric, corner + 1) - part)
+    poke(barycentric, 0, peek(barycentric, 0) + (ONE + peek(barycentric, corners)))

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perpixel.crf.filtering import blur, separate, splat, start, update, update_mixed
+from perpixel.crf.beliefs import separate, start, update, update8, update16, update24, update_mixed
+from perpixel.crf.filtering import blur, splat
 from perpixel.crf.gaussian import along_columns, along_rows, factors, taps
 from perpixel.crf.lattice import Lattice, build, weigh
 from perpixel.crf.options import Normalization
@@ -121,6 +122,9 @@ def _renew(
     pixels = team.share(len(lattice.slots))
     corners, slots, weights = lattice.slots.shape[1], lattice.slots.reshape(-1), lattice.weights.reshape(-1)
     if model.mixing is None:
+        few = {8: update8, 16: update16, 24: update24}.get(padded)
+        if few is not None:
+            return lambda values: _discard(team.run(few, pixels, corners, slots, weights, values, logs, beliefs))
         return lambda values: _discard(team.run(update, pixels, corners, slots, weights, values, logs, beliefs, padded))
     groups, classes, _ = model.mixing.shape
     mixing = np.zeros((groups, classes, padded), np.float32)
