@@ -25,6 +25,19 @@ def logits(count: int = 1, classes: int = 3) -> Tensor:
     return torch.randn(count, classes, *SIZE, generator=torch.Generator().manual_seed(2))
 
 
+def xy() -> Tensor:
+    down, along = torch.meshgrid(*(torch.arange(float(length)) for length in SIZE), indexing="ij")
+    return torch.stack((along, down))
+
+
+def bilateral_features(image: Tensor, xy_std: float = 49, rgb_std: float = 5) -> Tensor:
+    return torch.cat((xy() / xy_std, image.float() / rgb_std))
+
+
+def rows(features: Tensor) -> Tensor:
+    return features.flatten(1).T.contiguous()
+
+
 def test_crf_rnn_has_three_matrices() -> None:
     """torrvision/crfasrnn: spatial, bilateral and compatibility, 21 x 21 each; 3 I, 5 I and −I before training."""
     layer = DenseCrf(21)
@@ -40,15 +53,12 @@ def test_crf_rnn_has_three_matrices() -> None:
 def test_before_learning_it_is_the_plain_crf(name: str) -> None:
     options = PRESETS[name]
     layer = DenseCrf.from_options(3, options).eval()
-    rows, columns = torch.meshgrid(*(torch.arange(float(length)) for length in SIZE), indexing="ij")
-    xy = torch.stack((columns, rows), dim=-1).view(-1, 2)
     assert options.bilateral is not None
     assert options.spatial is not None
-    colours = pixels()[0].permute(1, 2, 0).reshape(-1, 3).float()
-    weight, xy_std, rgb_std = options.bilateral
+    weight, *stds = options.bilateral
     expected = mean_field_torch(
         -logits()[0].flatten(1),
-        [xy / options.spatial[1], torch.cat((xy / xy_std, colours / rgb_std), dim=1)],
+        [rows(xy() / options.spatial[1]), rows(bilateral_features(pixels()[0], *stds))],
         [options.spatial[0], weight],
         None,
         options.iterations,
@@ -162,6 +172,14 @@ def test_missing_features_are_named() -> None:
         DenseCrf(3, extra=(1.0,))(logits(), pixels())
 
 
-def test_an_exact_gaussian_is_not_promised() -> None:
-    with pytest.raises(UsageError, match="spatial_filter"):
-        DenseCrf.from_options(3, CrfOptions(spatial_filter="gaussian"))
+def test_the_spatial_sum_can_be_exact() -> None:
+    """The options' exact filter is the layer's; it differs from the lattice's a little."""
+    options = CrfOptions(spatial_filter="gaussian")
+    exact, lattice = (DenseCrf.from_options(3, each) for each in (options, options.replace(spatial_filter="lattice")))
+    found, near = exact(logits(2), pixels(2)).softmax(1), lattice(logits(2), pixels(2)).softmax(1)
+    assert not torch.equal(found, near)
+    assert (found - near).abs().mean() < 0.02
+    expected = mean_field_torch(
+        -logits(2)[1].flatten(1), [rows(bilateral_features(pixels(2)[1]))], [4.0], exact=(*SIZE, 3.0, 3.0)
+    )
+    torch.testing.assert_close(found[1].flatten(1), expected, atol=1e-5, rtol=1e-4)

@@ -23,8 +23,9 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from perpixel.crf.options import CrfOptions, Normalization
-from perpixel.crf.torch_mean_field import NormalizedFilter, mean_field
+from perpixel.crf.options import CrfOptions, Normalization, SpatialFilter
+from perpixel.crf.torch_gaussian import GaussianFilter
+from perpixel.crf.torch_mean_field import Filter, NormalizedFilter, mean_field
 from perpixel.errors import UsageError
 
 Learned = Literal["matrix", "class", "scalar"]
@@ -45,6 +46,7 @@ class DenseCrf(nn.Module):
             "class", or one number, "scalar", as the CRF without learning has.
         learn_compatibility: Whether the compatibility is learned; else it is Potts and no parameter.
         normalization: "after" as CRF-RNN, "symmetric" or "none"; see `CrfOptions`.
+        spatial_filter: "lattice" as CRF-RNN, or "gaussian" for the exact sum of the spatial kernel, which costs less.
 
     Attributes:
         weights: Of the spatial kernel, the bilateral and the further ones, in this order, those that there are.
@@ -69,9 +71,10 @@ class DenseCrf(nn.Module):
         learned: Learned = "matrix",
         learn_compatibility: bool = True,
         normalization: Normalization = "after",
+        spatial_filter: SpatialFilter = "lattice",
     ) -> None:
         super().__init__()
-        CrfOptions(bilateral, spatial, iterations, normalization)  # refuses what cannot be
+        CrfOptions(bilateral, spatial, iterations, normalization, spatial_filter)  # refuses what cannot be
         self.num_classes = num_classes
         self.bilateral_stds = bilateral[1:] if bilateral else None
         self.spatial_std = spatial[1] if spatial else None
@@ -79,25 +82,17 @@ class DenseCrf(nn.Module):
         self.iterations = iterations
         self.test_iterations = iterations if test_iterations is None else test_iterations
         self.normalization: Normalization = normalization
+        self.spatial_filter: SpatialFilter = spatial_filter
         first = [kernel[0] for kernel in (spatial, bilateral) if kernel] + list(extra)
         self.weights = nn.ParameterList(first_weight(weight, num_classes, learned) for weight in first)
         self.compatibility = nn.Parameter(-torch.eye(num_classes)) if learn_compatibility else None
 
     @classmethod
     def from_options(cls, num_classes: int, options: CrfOptions, learned: Learned = "matrix") -> Self:
-        """Return a layer that, before it learns, refines as `options` say, in training and evaluation alike.
-
-        Raises:
-            UsageError: The spatial kernel is to be an exact Gaussian; the layer has the lattice only.
-        """
-        if options.spatial_filter != "lattice" and options.spatial:
-            raise UsageError(
-                f"DenseCrf: expected spatial_filter 'lattice', got {options.spatial_filter!r}. "
-                "Use options.replace(spatial_filter='lattice')."
-            )
+        """Return a layer that, before it learns, refines as `options` say, in training and evaluation alike."""
         return cls(
             num_classes, options.bilateral, options.spatial, (), options.iterations, None, learned,
-            normalization=options.normalization,
+            normalization=options.normalization, spatial_filter=options.spatial_filter,
         )  # fmt: skip
 
     def forward(
@@ -127,18 +122,23 @@ class DenseCrf(nn.Module):
             refined = mean_field(flat, kernels, list(self.weights), self.compatibility, iterations)
         return refined.view(size[0], *size[2:], -1).permute(0, 3, 1, 2).to(logits.dtype)
 
-    def filters(self, image: Tensor, features: Sequence[Tensor], dtype: torch.dtype) -> list[NormalizedFilter]:
-        """Build the filters of a batch; images of one batch do not see each other."""
+    def filters(self, image: Tensor, features: Sequence[Tensor], dtype: torch.dtype) -> list[Filter]:
+        """Build the filters of a batch, in the order of the weights; images of one batch do not see each other."""
         count, _, height, width = image.shape
+        exact = self.spatial_filter == "gaussian"
         described = []
-        if self.spatial_std is not None:
+        if self.spatial_std is not None and not exact:
             described.append(positions(count, height, width, self.spatial_std, image.device))
         if self.bilateral_stds is not None:
             xy = positions(count, height, width, self.bilateral_stds[0], image.device)
             described.append(torch.cat((xy, image.float() / self.bilateral_stds[1]), dim=1))
         described += [feature.detach() for feature in features]
         groups = torch.arange(count, device=image.device).repeat_interleave(height * width) if count > 1 else None
-        return [NormalizedFilter.of(rows(feature).to(dtype), self.normalization, groups) for feature in described]
+        lattices = [NormalizedFilter.of(rows(feature).to(dtype), self.normalization, groups) for feature in described]
+        if self.spatial_std is None or not exact:
+            return [*lattices]
+        like = torch.empty(0, dtype=dtype, device=image.device)
+        return [GaussianFilter.of((height, width), self.spatial_std, self.normalization, like), *lattices]
 
     def check(self, logits: Tensor, image: Tensor, features: Sequence[Tensor]) -> None:
         """Refuse what does not fit together, and say how to mend it.

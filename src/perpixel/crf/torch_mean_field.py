@@ -15,18 +15,27 @@ Letters: N points, K classes, d features.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from perpixel.crf.options import Normalization
+from perpixel.crf.torch_gaussian import GaussianFilter
 from perpixel.crf.torch_lattice import Lattice, Scaling
 
 TINY = 1e-20  # pydensecrf's; keeps a norm from being zero
 
 Weight = float | Tensor
+
+
+class Filter(Protocol):
+    """What blurs values; linear, and knows its transpose."""
+
+    def filter(self, values: Float[Tensor, "N K"], transpose: bool = False) -> Float[Tensor, "N K"]:
+        """Blur values, or apply the transpose of that; the result is a new tensor without a gradient."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +83,7 @@ class _Filtered(torch.autograd.Function):
     """A filter is linear: its gradient is its transpose, whose gradient is the filter again."""
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor, kernel: NormalizedFilter, transpose: bool) -> Tensor:
+    def forward(ctx: Any, values: Tensor, kernel: Filter, transpose: bool) -> Tensor:
         ctx.kernel, ctx.transpose = kernel, transpose
         return kernel.filter(values, transpose)
 
@@ -83,7 +92,7 @@ class _Filtered(torch.autograd.Function):
         return filtered(gradient.contiguous(), ctx.kernel, not ctx.transpose), None, None
 
 
-def filtered(values: Float[Tensor, "N K"], kernel: NormalizedFilter, transpose: bool = False) -> Float[Tensor, "N K"]:
+def filtered(values: Float[Tensor, "N K"], kernel: Filter, transpose: bool = False) -> Float[Tensor, "N K"]:
     """Filter values, with gradients to them of any order."""
     result: Tensor = _Filtered.apply(values, kernel, transpose)  # type: ignore[no-untyped-call]
     return result
@@ -91,7 +100,7 @@ def filtered(values: Float[Tensor, "N K"], kernel: NormalizedFilter, transpose: 
 
 def mean_field(
     logits: Float[Tensor, "N K"],
-    kernels: Sequence[NormalizedFilter],
+    kernels: Sequence[Filter],
     weights: Sequence[Weight],
     compatibility: Float[Tensor, "K K"] | None = None,
     iterations: int = 10,
@@ -135,6 +144,7 @@ def mean_field_torch(
     compatibility: Float[Tensor, "K K"] | None = None,
     iterations: int = 10,
     normalization: Normalization = "symmetric",
+    exact: tuple[int, int, float, Weight] | None = None,
 ) -> Float[Tensor, "K N"]:
     """Return the approximate posterior of one image's points.
 
@@ -145,9 +155,14 @@ def mean_field_torch(
         compatibility: What class k pays beside class l, row k; None is Potts.
         iterations: 0 returns softmax(−unary).
         normalization: "symmetric", "after" or "none"; see `NormalizedFilter.of`.
+        exact: (H, W, standard deviation in pixels, weight) of a spatial kernel that is summed exactly; its points are
+            the H·W pixels, row by row.
 
     Returns: Probabilities; they sum to 1 over K.
     """
-    kernels = [NormalizedFilter.of(feature, normalization) for feature in features]
+    kernels: list[Filter] = [NormalizedFilter.of(feature, normalization) for feature in features]
+    if exact is not None:
+        kernels.append(GaussianFilter.of(exact[:2], exact[2], normalization, unary))
+        weights = [*weights, exact[3]]
     logits = mean_field(unary.neg().T.contiguous(), kernels, weights, compatibility, iterations)
     return logits.softmax(dim=1).T
