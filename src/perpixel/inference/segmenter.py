@@ -10,7 +10,7 @@
 Letters: N = 1 image, C channels, K classes, H W pixels.
 """
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,17 +25,16 @@ from perpixel.errors import UsageError
 from perpixel.inference.looks import fused_probabilities
 from perpixel.inference.options import DEFAULT, Options
 from perpixel.inference.pixels import Source, as_pixels
-from perpixel.inference.plan import MEMORY, plan_areas, plan_tiles
+from perpixel.inference.plan import MEMORY
 from perpixel.inference.prediction import Prediction, Probabilities
 from perpixel.inference.prepared import chosen_ways, prepare_for_inference
 from perpixel.inference.proposals import predict_with_proposals
-from perpixel.inference.refining import refined
 from perpixel.inference.seams import Seams
-from perpixel.inference.tiles import Block, blend
+from perpixel.inference.streaming import Carry, Read, Stream
+from perpixel.inference.tiles import Block
 from perpixel.inference.uncertainty import (
     UncertaintyMaps,
     check_dropout,
-    entropy,
     sampling,
     seeded,
     summary,
@@ -45,8 +44,6 @@ from perpixel.ops.resize import scaled_size
 
 KEPT_BYTES = 64 * 10**6  # of probabilities that are kept without being asked for
 MANY = 8  # images that repay the time of preparing for them
-
-Read = Callable[[slice, slice], NDArray[Any] | None]
 
 
 class Segmenter:
@@ -215,7 +212,7 @@ class Segmenter:
         seams: Seams | None = None,
         uncertainty: bool = False,
         first: int = 0,
-        carry: MutableMapping[int, Tensor] | None = None,
+        carry: Carry | None = None,
     ) -> Iterator[Block]:
         """Yield probabilities of an image that need never be in memory as a whole; see `blocks`.
 
@@ -231,16 +228,14 @@ class Segmenter:
             first: What lies above this row is not needed; see `tiles.blend`.
             carry: Holds what tiles and the tiles below them share; see `tiles.blend`.
         """
-        whole = slice(0, size[0]), slice(0, size[1])
-        if options.crf is None:
-            yield from self._blended(read, *whole, options, seams, uncertainty, first, carry)
-            return
 
-        def compute(rows: slice, columns: slice) -> Tensor:
-            return self._refined(read, rows, columns, options, seams, uncertainty)
+        def estimate(pixels: NDArray[Any], place: tuple[int, int]) -> Tensor:
+            return self._estimate(pixels, place, options, uncertainty)
 
-        areas = plan_areas(size, options.crf, self.num_classes, self.memory)
-        yield from blend(*areas, compute, seams, first=first, carry=carry)
+        image = Stream(
+            read, estimate, options, self.num_classes, self.scale, self.memory, seams, uncertainty, self.device
+        )
+        yield from image.blocks(size, first, carry)
 
     def _predict(
         self,
@@ -265,49 +260,8 @@ class Segmenter:
                 maps[:, rows, columns] = values[count:].cpu().numpy()
         return ids, kept, None if maps is None else UncertaintyMaps.unstack(maps)
 
-    def _blended(
-        self,
-        read: Read,
-        rows: slice,
-        columns: slice,
-        options: Options,
-        seams: Seams | None,
-        uncertainty: bool,
-        first: int = 0,
-        carry: MutableMapping[int, Tensor] | None = None,
-    ) -> Iterator[Block]:
-        """Yield what the network says of a part of an image, in the part's own rows and columns."""
-
-        def compute(r: slice, c: slice) -> Tensor:
-            r, c = _shifted(r, rows.start), _shifted(c, columns.start)
-            pixels = read(r, c)
-            if pixels is None:
-                return torch.zeros(self.num_classes, r.stop - r.start, c.stop - c.start, device=self.device)
-            return self._tile(pixels, (r.start, c.start), options, uncertainty)
-
-        size = rows.stop - rows.start, columns.stop - columns.start
-        plan = plan_tiles(size, options, self.num_classes, self.scale, self.memory)
-        for block in blend(*plan, compute, seams, first=first, carry=carry):
-            yield block._replace(values=self._with_entropy(block.values)) if uncertainty else block
-
-    def _refined(
-        self, read: Read, rows: slice, columns: slice, options: Options, seams: Seams | None, uncertainty: bool
-    ) -> Float[Tensor, "_ h w"]:
-        """Return a part of an image with its probabilities refined."""
-        assert options.crf is not None
-        whole: Tensor | None = None
-        for r, c, values in self._blended(read, rows, columns, options, seams, uncertainty):
-            if whole is None:
-                whole = values.new_empty(len(values), rows.stop - rows.start, columns.stop - columns.start)
-            whole[:, r, c] = values
-        assert whole is not None
-        pixels = read(rows, columns)
-        assert pixels is not None
-        whole[: self.num_classes] = refined(whole[: self.num_classes], pixels, options.crf)
-        return whole
-
     @torch.inference_mode()
-    def _tile(
+    def _estimate(
         self, pixels: NDArray[Any], place: tuple[int, int], options: Options, uncertainty: bool
     ) -> Float[Tensor, "_ h w"]:
         """Return the probabilities of one tile, and where passes are measured their variances and mean entropy.
@@ -333,19 +287,6 @@ class Segmenter:
             return predict_with_proposals(self, pixels, options.proposals)
         image = torch.from_numpy(self.normalization.apply(pixels)).to(self.device)
         return fused_probabilities(self.network, image, options, self.scale, self.num_classes)
-
-    @torch.inference_mode()
-    def _with_entropy(self, values: Float[Tensor, "_ h w"]) -> Float[Tensor, "_ h w"]:
-        """Append the entropy, and in place of the passes' mean entropy the mutual information."""
-        count = self.num_classes
-        whole = entropy(values[None, :count])
-        if len(values) == count:
-            return torch.cat([values, whole])
-        return torch.cat([values[:-1], whole, (whole - values[-1:]).clamp(min=0)])
-
-
-def _shifted(part: slice, by: int) -> slice:
-    return slice(part.start + by, part.stop + by)
 
 
 def _device(network: nn.Module) -> torch.device:
