@@ -57,6 +57,7 @@ def test_a_film_is_named_or_matched_and_its_damage_is_told(app: typer.Typer, run
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 1
     document = json.loads(result.stdout)
+    assert not document["failed"][1:], document["failed"]
     assert document["done"] == [
         {"name": "a", "source": str(tmp_path / "films/a.mp4"), "files": ["a.mkv", "a.overlay.mp4"], "size": [12, 16],
          "frames": 7}

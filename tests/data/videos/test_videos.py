@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -82,6 +83,17 @@ def test_pictures_of_odd_sizes_are_written_and_look_the_same(tmp_path: Path) -> 
     assert len(frames) == 6
     assert frames[0].pixels.shape == (34, 48, 3)
     assert np.abs(frames[5].pixels[:33, :47].astype(int) - smooth).mean() < 8
+
+
+@pytest.mark.parametrize("count", [*range(1, 10), 64])
+@pytest.mark.parametrize("kind", ["ids", "pictures"])
+def test_a_piece_of_any_length_keeps_every_frame(tmp_path: Path, kind: Literal["ids", "pictures"], count: int) -> None:
+    """NUT's reader leaves out when to decode a frame for some lengths and not for others."""
+    frames = [draw(seed)[0 if kind == "pictures" else 1] for seed in range(count)]
+    piece = encode_piece(kind, frames, [Fraction(i, 24) for i in range(count)], RATE)
+    join_pieces([piece, piece], tmp_path / "joined", "mp4" if kind == "pictures" else "matroska")
+    with VideoReader(tmp_path / "joined") as film:
+        assert len(list(film)) == 2 * count
 
 
 def test_a_clock_that_jumps_back_does_not_stop_joining(tmp_path: Path) -> None:

@@ -73,11 +73,11 @@ def join_pieces(pieces: Iterable[bytes], target: Path, container: Literal["matro
                 if stream is None:
                     stream = joined.add_stream_from_template(part.streams.video[0])
                 for packet in part.demux(part.streams.video[0]):
-                    if packet.dts is None:  # it only says that nothing follows
+                    if packet.pts is None:  # it only says that nothing follows
                         continue
-                    if last is not None and packet.dts <= last:  # a film whose clock jumps back
-                        packet.pts = packet.dts = last + 1
-                    last = packet.dts
+                    if last is not None and packet.pts <= last:  # a film whose clock jumps back
+                        packet.pts = last + 1
+                    packet.dts = last = packet.pts  # frames are stored in the order in which they are shown
                     packet.stream = stream
                     joined.mux(packet)
 
