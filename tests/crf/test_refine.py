@@ -37,9 +37,11 @@ def test_the_lattice_comes_near_the_sum_over_all_pairs(seed: int, normalization:
 
 
 @pytest.mark.parametrize("normalization", ["symmetric", "after", "none"])
-def test_the_exact_spatial_filter_is_the_sum_over_all_pairs(normalization: str) -> None:
+@pytest.mark.parametrize("backend", ["numba", "torch"])
+def test_the_exact_spatial_filter_is_the_sum_over_all_pairs(normalization: str, backend: str) -> None:
     probabilities, pixels, _ = scene(0)
-    ours = perpixel.refine(probabilities, pixels, None, (0.2, 2.5), 3, normalization, spatial_filter="gaussian")
+    exactly = {"spatial_filter": "gaussian", "backend": backend}
+    ours = perpixel.refine(probabilities, pixels, None, (0.2, 2.5), 3, normalization, **exactly)
     matrix = brute_force.normalized(brute_force.kernel_matrix(spatial_features(20, 26, 2.5)), normalization)
     assert ours == pytest.approx(brute_force.mean_field(probabilities, [matrix], [0.2], 3), abs=2e-4)
 
@@ -219,7 +221,6 @@ IMAGE = np.arange(72, dtype=np.uint8).reshape(4, 6, 3)
         (GOOD, IMAGE, {"kernels": [Kernel(np.zeros((4, 6, 2)), np.ones(3))]}, r"got \(3,\)"),
         (GOOD, IMAGE, {"kernels": [Kernel(np.full((4, 6, 2), np.inf))]}, "finite features"),
         (GOOD, IMAGE, {"compatibility": np.eye(3)}, r"compatibility \(2, 2\)"),
-        (GOOD, IMAGE, {"spatial_filter": "gaussian", "backend": "torch"}, "needs Numba"),
     ],
 )
 def test_what_does_not_fit_is_said(probabilities: np.ndarray, pixels: np.ndarray, more: dict, said: str) -> None:

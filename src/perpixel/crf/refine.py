@@ -129,7 +129,7 @@ def _refine(
         used.append(Kernel(bilateral_features(pixels, xy_std, value_std, origin), weight))
     used.extend(kernels)
     if _backend(options) == "torch":
-        return _with_torch(probabilities, used, options, compatibility)
+        return _with_torch(probabilities, used, exact, options, compatibility)
     return _with_numba(probabilities, used, exact, options, compatibility)
 
 
@@ -142,11 +142,7 @@ def _backend(options: CrfOptions) -> str:
     compiled = importlib.util.find_spec("numba") is not None
     if options.backend == "numba" and not compiled:
         raise UsageError("refine: expected Numba for backend='numba', found none. pip install 'perpixel[crf]'.")
-    if options.backend == "torch" or not compiled:
-        if options.spatial_filter == "gaussian":
-            raise UsageError("refine: the exact spatial filter needs Numba. pip install 'perpixel[crf]'.")
-        return "torch"
-    return "numba"
+    return "torch" if options.backend == "torch" or not compiled else "numba"
 
 
 def _with_numba(
@@ -202,6 +198,7 @@ def _matrix(weight: Any, classes: int) -> Probabilities:
 def _with_torch(
     probabilities: NDArray[Any],
     kernels: Sequence[Kernel],
+    exact: tuple[float, float] | None,
     options: CrfOptions,
     compatibility: Probabilities | None,
 ) -> Probabilities:
@@ -215,8 +212,9 @@ def _with_torch(
     features = [torch.from_numpy(kernel.features.reshape(height * width, -1)) for kernel in kernels]
     weights = [torch.as_tensor(np.asarray(kernel.weight, np.float32)) for kernel in kernels]
     matrix = None if compatibility is None else torch.from_numpy(compatibility)
+    exactly = None if exact is None else (height, width, exact[1], exact[0])
     with torch.no_grad():
-        beliefs = mean_field_torch(unary, features, weights, matrix, options.iterations, options.normalization)
+        beliefs = mean_field_torch(unary, features, weights, matrix, options.iterations, options.normalization, exactly)
     answer: Probabilities = beliefs.numpy().reshape(probabilities.shape)
     return answer
 
