@@ -22,7 +22,7 @@ from perpixel.crf.incidence import blur_ones, count_pixels, list_pixels, scale_s
 from perpixel.crf.locate import elevation, fingerprint_factors, locate
 from perpixel.crf.options import Normalization
 from perpixel.crf.team import Part, Team
-from perpixel.crf.vertices import chains, neighbors, number
+from perpixel.crf.vertices import chains, neighbors, number, spread
 
 TINY = np.float32(1e-20)  # added to norms, as in the reference code
 Floats = NDArray[np.float32]
@@ -78,10 +78,8 @@ def build(features: Sequence[Floats], count: int, team: Team) -> Lattice:
     weights = np.empty((count, edges[-1]), np.float32)
     found: list[list[tuple[Integers, Integers]]] = [[] for _ in range(max(widths, default=0))]
     vertices = 0
-    for each, (low, high) in zip(features, columns, strict=True):
+    for each, (low, _) in zip(features, columns, strict=True):
         runs, more = _one(each, low, vertices, slots, weights, team)
-        if vertices:
-            slots[:, low:high] += vertices
         for direction, run in enumerate(runs):
             found[direction].append(run)
         vertices += more
@@ -99,7 +97,8 @@ def _one(
     known = np.concatenate([factors, [0, factors.sum()]])  # of the last coordinate, which is not kept, and of all
     team.run(locate, team.share(count), features, scale, known, column, weights, fingerprints)
     colors = range(dimensions + 1)
-    tables = team.run(number, [(color,) for color in colors], fingerprints, column, slots)
+    tables = team.run(number, [(color,) for color in colors], fingerprints)
+    team.run(spread, team.share(count), fingerprints, offset, column, slots)
     steps = factors.sum() - (dimensions + 1) * np.append(factors, 0)
     vertices = max(len(table.known) for table in tables) * (dimensions + 1)
     following = np.full((dimensions + 1, vertices), -1, np.int32)

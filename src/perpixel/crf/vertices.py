@@ -2,6 +2,7 @@
 
     number      fingerprints -> numbers, in the order of first appearance, so that what is near in the image is near
                 in memory
+    spread      the numbers of a pixel's corners, side by side
     neighbors   numbers -> the numbers one step on, in every direction
     chains      vertices that follow one another along a direction, as lists
 
@@ -60,36 +61,20 @@ class Table:
         return cls(bits, keys, names, np.empty(1 << (bits - 1), np.int64))
 
 
-def number(color: int, fingerprints: Any, column: int, slots: Any) -> Table:
+def number(color: int, fingerprints: Any) -> Table:
     """Number the vertices of one colour.
 
     Args:
         color: Which.
-        fingerprints: int64 (d + 1, N).
-        column: First of this kernel's slots.
-        slots: int32 (N, S); this colour's are filled with numbers.
+        fingerprints: int64 (d + 1, N); this colour's are replaced by the numbers.
     """
-    table, colors = Table.empty(FIRST_BITS), len(fingerprints)
-    done, count = number_some(
-        color, colors, 0, 0, fingerprints[color], column, slots, table.bits, table.keys, table.names, table.known
-    )
-    while done < fingerprints.shape[1]:
-        known = table.known
-        table = Table.empty(table.bits + 1)
+    mine, colors = fingerprints[color], len(fingerprints)
+    table = Table.empty(FIRST_BITS)
+    done, count = number_some(color, colors, 0, 0, mine, table.bits, table.keys, table.names, table.known)
+    while done < len(mine):
+        known, table = table.known, Table.empty(table.bits + 1)
         refill(color, colors, known, table.bits, table.keys, table.names, table.known)
-        done, count = number_some(
-            color,
-            colors,
-            done,
-            count,
-            fingerprints[color],
-            column,
-            slots,
-            table.bits,
-            table.keys,
-            table.names,
-            table.known,
-        )
+        done, count = number_some(color, colors, done, count, mine, table.bits, table.keys, table.names, table.known)
     table.known = table.known[:count].copy()
     return table
 
@@ -101,8 +86,6 @@ def number_some(
     first: int,
     count: int,
     fingerprints: Any,
-    column: int,
-    slots: Any,
     bits: int,
     keys: Any,
     names: Any,
@@ -122,7 +105,7 @@ def number_some(
                 known[count] = fingerprint
                 count += 1
             before, name = fingerprint, names[at]
-        slots[i, column + color] = name
+        fingerprints[i] = name
     return fingerprints.size, count
 
 
@@ -134,6 +117,14 @@ def refill(color: int, colors: int, vertices: Any, bits: int, keys: Any, names: 
         keys[at] = vertices[vertex]
         names[at] = vertex * colors + color
         known[vertex] = vertices[vertex]
+
+
+@compiled
+def spread(first: int, last: int, numbers: Any, offset: int, column: int, slots: Any) -> None:
+    """Lay the numbers (d + 1, N) of the pixels `first` to `last` side by side, into slots (N, S) from `column` on."""
+    for i in range(first, last):
+        for color in range(numbers.shape[0]):
+            slots[i, column + color] = numbers[color, i] + offset
 
 
 @compiled
