@@ -111,7 +111,7 @@ def predict_raster(
             _tell(result, say)
             if unfinished.rows < raster.facts.size[0]:
                 with _less_memory(segmenter):
-                    job.prepare(unfinished.ways or ways)
+                    job.prepare(ways if unfinished.ways is None else unfinished.ways)
                     job.compute(unfinished, result.seams, advance or (lambda done, total: None))
             finished = unfinished.folder / "result.tif"
             job.write(finished, unfinished)

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("tifffile")
-
 from perpixel.data.rasters.raster import Window, read_window
 from perpixel.data.rasters.tiff import TiffRaster
 from perpixel.errors import DataError
 from tests.data.rasters.files import noise, write_tiff
+
+pytest.importorskip("tifffile")
 
 ROWS, COLUMNS = slice(0, 20), slice(0, 20)
 

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-pytest.importorskip("tifffile")
-
 from perpixel.data.rasters import tiff as module
 from perpixel.data.rasters.tiff import TiffRaster
 from perpixel.errors import DataError
 from tests.data.rasters.files import UTM, noise, write_tiff
+
+pytest.importorskip("tifffile")
 
 LAYOUTS = [
     {"compression": compression, "predictor": predictor, "tile": tile, "rowsperstrip": None if tile else 7}
