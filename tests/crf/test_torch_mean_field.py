@@ -91,3 +91,13 @@ def test_gradients_reach_everything_that_is_learned(
         return mean_field(logits, kernels, [spatial, bilateral], compatibility, iterations)
 
     assert gradcheck(refine, [value.requires_grad_() for value in learned])
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("exact", [None, (16, 25, 2.0, 1.0)])
+def test_a_gpu_gives_the_same_answer(exact: tuple[int, int, float, float] | None) -> None:
+    unary, features = draw(4, 400).float(), [draw(400, 2).float(), draw(400, 5).float()]
+    expected = mean_field_torch(unary, features, [3.0, 4.0], exact=exact)
+    moved = [feature.cuda() for feature in features]
+    found = mean_field_torch(unary.cuda(), moved, [3.0, 4.0], exact=exact)
+    torch.testing.assert_close(found.cpu(), expected, atol=1e-4, rtol=0)
