@@ -140,3 +140,8 @@ def test_the_order_is_that_of_the_paths(tmp_path: Path) -> None:
         "a-b/x.png", "a.png", "a/z.png", "b.png", "c/d/e.png",
     ]  # fmt: skip
     assert [item.name for item in found[1:3]] == ["a", "a/z"]
+
+
+def test_files_of_one_stem_below_a_folder_keep_their_folder_too(tmp_path: Path) -> None:
+    write_images(tmp_path / "in", "s/b.png", "s/b.jpg", "t/b.png", "t/b.jpg")
+    assert set(names([str(tmp_path / "in")], tmp_path / "out")) == {"s/b.png", "s/b.jpg", "t/b.png", "t/b.jpg"}

@@ -181,18 +181,30 @@ def _name(files: list[_File]) -> Inputs:
     return Inputs([file.path for file in files], names)
 
 
+def name_inputs(below: Sequence[str]) -> list[str]:
+    """Name files of one folder by their stems, or whole where stems clash."""
+    names = [_short(name) for name in below]
+    counts = Counter(name.casefold() for name in names)
+    return [whole if counts[name.casefold()] > 1 else name for whole, name in zip(below, names, strict=True)]
+
+
 def _tell_apart(names: list[str], files: list[_File]) -> list[str]:
     groups: dict[str, list[int]] = {}
     for index, name in enumerate(names):
         groups.setdefault(name.casefold(), []).append(index)
     result = list(names)
     for members in (group for group in groups.values() if len(group) > 1):
+        whole = [files[index].below for index in members]
+        if len({name.casefold() for name in whole}) == len(members):  # x.jpg and x.png side by side
+            for index, name in zip(members, whole, strict=True):
+                result[index] = name
+            continue
         real = [Path(files[index].real) for index in members]
         common = _common_folder(real)
         longer = [_short(path.relative_to(common).as_posix()) for path in real]
         counts = Counter(name.casefold() for name in longer)
         for index, path, name in zip(members, real, longer, strict=True):
-            same = counts[name.casefold()] > 1  # x.jpg and x.png side by side
+            same = counts[name.casefold()] > 1
             result[index] = path.relative_to(common).as_posix() if same else name
     return result
 

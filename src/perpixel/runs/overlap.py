@@ -14,7 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Generic, TypeVar
 
 ItemT = TypeVar("ItemT")
@@ -130,13 +130,17 @@ class Overlap(Generic[ItemT, ReadT, ResultT, OutcomeT]):
         self.reading: deque[Future[tuple[ReadT, int]]] = deque()
         self.writing: deque[Future[OutcomeT]] = deque()
 
-    def run(self, items: Iterable[ItemT]) -> None:
+    def run(self, items: Iterable[ItemT], *, heed_signals: bool = True) -> None:
         """Do all of it. Whatever ends it early, what was handed to the writer is written first, and told.
+
+        Args:
+            items: The pieces.
+            heed_signals: Stop in good order when asked to; false where somebody else does.
 
         Raises:
             KeyboardInterrupt: Ctrl-C or SIGTERM, if this is the main thread.
         """
-        with self.signals:
+        with self.signals if heed_signals else nullcontext():
             self._run(items)
 
     def _run(self, items: Iterable[ItemT]) -> None:

@@ -41,7 +41,7 @@ class Places:
 
     def paths(self, item: Input) -> list[Path]:
         """Return an image's files."""
-        return [self.out / name for name in self._names(item)]
+        return [self.out / name for name in names_of(item.name, self.suffixes)]
 
     def check(self, item: Input) -> list[str]:
         """Return the names of an image's files below the folder.
@@ -59,7 +59,7 @@ class Places:
             if place in self.originals:
                 raise UsageError(f"its output {path} would replace an image that is to be predicted")
         self._check_origin(item)
-        return self._names(item)
+        return names_of(item.name, self.suffixes)
 
     def is_done(self, item: Input) -> bool:
         """Say whether every file is there, with something in it, and none is older than the image."""
@@ -70,9 +70,6 @@ class Places:
         """Return an image's path as seen from the folder."""
         folder, name = os.path.split(item.source)
         return f"{self.origin(folder)}/{name}"
-
-    def _names(self, item: Input) -> list[str]:
-        return [text.replace("*", item.name) if "*" in text else item.name + text for text in self.suffixes]
 
     def _check_origin(self, item: Input) -> None:
         earlier = self.sources.get(item.name)
@@ -99,6 +96,11 @@ class Places:
         folder, name = os.path.split(source)
         place = os.path.realpath(source) if os.path.islink(source) else os.path.join(self.inside(folder), name)
         return place if _is_below(place, self.real) else ""
+
+
+def names_of(name: str, suffixes: Sequence[str]) -> list[str]:
+    """Return the names of an image's files; a star stands for the image's."""
+    return [text.replace("*", name) if "*" in text else name + text for text in suffixes]
 
 
 def _is_below(place: str, folder: str) -> bool:

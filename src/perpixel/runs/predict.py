@@ -27,7 +27,7 @@ from perpixel.runs.outputs import remove_leftovers
 from perpixel.runs.overlap import Overlap, Signals
 from perpixel.runs.places import Places
 from perpixel.runs.rasters import RasterProgress, predict_one_raster, raster_places, split_rasters
-from perpixel.runs.record import RECORD, Earlier, Journal, Predictions, different
+from perpixel.runs.record import RECORD, Earlier, Journal, Predictions, different, read_earlier
 from perpixel.runs.steps import Steps, Task, Wanted, how, one_line
 from perpixel.runs.vectors import join_all
 from perpixel.runs.videos import film_is_done, predict_one_video, split_videos, video_places
@@ -226,15 +226,6 @@ def add(record: Predictions, task: Task) -> None:
     (record.skipped if task.skipped else record.done).append(task.entry)
     if task.result is not None and task.result.seams:
         record.seams += task.result.seams
-
-
-def read_earlier(out: Path, journal: Sequence[bytes]) -> Earlier:
-    """Return what a folder's record and journal say."""
-    try:
-        document = (out / RECORD).read_bytes()
-    except OSError:
-        document = b""
-    return Earlier.read(document, journal)
 
 
 def begin(record: Predictions, earlier: Earlier, out: Path | str, overwrite: bool) -> None:

@@ -162,6 +162,15 @@ class Earlier:
         self.made_by, self.replacing = made_by, replacing
 
 
+def read_earlier(out: Path, journal: Sequence[bytes]) -> Earlier:
+    """Return what a folder's record and journal say."""
+    try:
+        document = (out / RECORD).read_bytes()
+    except OSError:
+        document = b""
+    return Earlier.read(document, journal)
+
+
 def different(made_by: dict[str, Any], other: dict[str, Any]) -> list[str]:
     """Return in what two ways of making predictions differ; where the run lies does not matter."""
     return [key for key in made_by if key in other and other[key] != made_by[key] and key != "run"]
