@@ -18,6 +18,9 @@ scaling; building takes three times as much for a moment. Time and memory are li
 
 Source: Adams, Baek, Davis, "Fast High-Dimensional Filtering Using the Permutohedral Lattice", Eurographics 2010;
     lucasb-eyer/pydensecrf, src/permutohedral.cpp, whose roundings, ties and scale these are.
+Differs: pydensecrf takes points four at a time and fills the last four up with points of zero features, which add
+    vertices. Where N is no multiple of 4, its probabilities therefore differ by up to about 10⁻³ at a few pixels; with
+    the same points added, ours are within 10⁻⁵ of them.
 Letters: N points, M vertices, d features, K values a point.
 """
 
