@@ -1,5 +1,7 @@
 """Which pixels each vertex gathers from, and the filter of ones, which normalising needs.
 
+A vertex is in one slot only, whichever pixel looks at it: threads that take slots each never meet at a vertex.
+
 Letters: N pixels, S slots, M vertices.
 """
 
@@ -14,32 +16,29 @@ ZERO, HALF = np.float32(0), np.float32(0.5)
 
 @compiled
 def count_pixels(first: int, last: int, slots: Any, counts: Any) -> None:
-    """Count the pixels of vertices `first` to `last`."""
+    """Count each vertex's pixels, for the vertices in the slots `first` to `last`."""
     for i in range(slots.shape[0]):
-        for s in range(slots.shape[1]):
-            vertex = slots[i, s]
-            if first <= vertex < last:
-                counts[vertex] += 1
+        for s in range(first, last):
+            counts[slots[i, s]] += 1
 
 
 @compiled
 def list_pixels(first: int, last: int, slots: Any, weights: Any, ends: Any, pixels: Any, shares: Any) -> None:
-    """List the pixels of vertices `first` to `last`, and their weights; `ends` moves from starts to ends."""
+    """List each vertex's pixels and their weights; `ends` moves from starts to ends."""
     for i in range(slots.shape[0]):
-        for s in range(slots.shape[1]):
+        for s in range(first, last):
             vertex = slots[i, s]
-            if first <= vertex < last:
-                at = ends[vertex]
-                pixels[at] = i
-                shares[at] = weights[i, s]
-                ends[vertex] = at + 1
+            at = ends[vertex]
+            pixels[at] = i
+            shares[at] = weights[i, s]
+            ends[vertex] = at + 1
 
 
 @compiled
-def splat_ones(slots: Any, weights: Any, values: Any) -> None:
+def splat_ones(first: int, last: int, slots: Any, weights: Any, values: Any) -> None:
     """Add each pixel's weights to its vertices: the splat of ones."""
     for i in range(slots.shape[0]):
-        for s in range(slots.shape[1]):
+        for s in range(first, last):
             values[slots[i, s]] += weights[i, s]
 
 

@@ -137,7 +137,7 @@ def alpha(dimensions: int) -> float:
 def norms(lattice: Lattice, team: Team) -> list[Floats]:
     """Return the filtered ones of each kernel, float32 (N) each."""
     values = np.zeros(lattice.vertices, np.float32)
-    splat_ones(lattice.slots, lattice.weights, values)
+    team.run(splat_ones, team.share(lattice.slots.shape[1]), lattice.slots, lattice.weights, values)
     for runs in lattice.passes:
         team.run(blur_ones, runs.parts, runs.starts, runs.order, values)
     answer = []
@@ -172,7 +172,7 @@ def weigh(lattice: Lattice, strengths: Sequence[float], normalization: Normaliza
 
 def _list_pixels(lattice: Lattice, team: Team) -> None:
     """Fill starts, pixels and shares."""
-    parts = team.share(lattice.vertices)
+    parts = team.share(lattice.slots.shape[1])
     ends = np.zeros(lattice.vertices + 1, np.int64)
     team.run(count_pixels, parts, lattice.slots, ends[1:])
     np.cumsum(ends, out=ends)
