@@ -19,6 +19,8 @@ from jaxtyping import Float, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
+from perpixel.ops.class_ids import class_ids
+
 BINS = 8  # from the edge of an overlap to its middle
 COUNTED = BINS // 2  # from here on both tiles count: the outer quarters of an overlap have no weight
 MUCH = 0.02  # share of different labels that is worth a warning, if the middle does better
@@ -43,7 +45,7 @@ class Seams:
 
     def labels(self, values: Float[Tensor, "_ H W"]) -> UInt8[Tensor, "H W"]:
         """Return the class ids of a part of a tile."""
-        return values[: self.num_classes].argmax(0).to(torch.uint8)
+        return class_ids(values[: self.num_classes])
 
     def compare(self, one: UInt8[Tensor, "H W"], other: UInt8[Tensor, "H W"], across: int) -> None:
         """Count one overlap.

@@ -40,6 +40,7 @@ from perpixel.inference.uncertainty import (
     summary,
     tile_seed,
 )
+from perpixel.ops.class_ids import class_ids
 from perpixel.ops.resize import scaled_size
 
 KEPT_BYTES = 64 * 10**6  # of probabilities that are kept without being asked for
@@ -251,7 +252,7 @@ class Segmenter:
         for rows, columns, values in self.stream(
             lambda r, c: pixels[r, c], size, options, seams=seams, uncertainty=uncertainty
         ):
-            ids[rows, columns] = values[:count].argmax(0).to(torch.uint8).cpu().numpy()
+            ids[rows, columns] = class_ids(values[:count]).cpu().numpy()
             if keep:
                 kept = np.empty((count, *size), np.float32) if kept is None else kept
                 kept[:, rows, columns] = values[:count].cpu().numpy()

@@ -33,6 +33,7 @@ from perpixel.inference.pixels import fit
 from perpixel.inference.plan import Plan, plan_areas, plan_tiles
 from perpixel.inference.seams import Seams
 from perpixel.inference.segmenter import Segmenter
+from perpixel.ops.class_ids import class_ids
 from perpixel.runs.row_buffer import RowBuffer
 from perpixel.runs.unfinished import Unfinished
 
@@ -201,7 +202,7 @@ class _Job:
             for rows, columns, values in self.segmenter.stream(
                 read, self.facts.size, self.options, seams=seams, first=first, carry=carry
             ):
-                ids.put(rows, columns, _labels(values))
+                ids.put(rows, columns, class_ids(values).cpu().numpy())
                 done += (rows.stop - max(rows.start, first)) * (columns.stop - columns.start)
                 advance(done, height * width)
                 if unfinished.ways is None and self.segmenter.ways is not None:
@@ -321,11 +322,6 @@ class Ahead:
         self.next = next(self.windows, None)
         if self.next is not None:
             self.future = self.reader.submit(self.read, *self.next)
-
-
-def _labels(values: Tensor) -> NDArray[np.uint8]:
-    labels: NDArray[np.uint8] = values.argmax(0).cpu().numpy().astype(np.uint8)
-    return labels
 
 
 def draw_overview(segmenter: Segmenter, raster: Raster, labelled: Path, stored: NDArray[Any]) -> Any:
