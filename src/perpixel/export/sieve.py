@@ -26,15 +26,15 @@ def sieve(labels: NDArray[np.integer], least: int) -> Ids:
         labels: (H, W) class ids from 0 on. Regions hang together by edges.
         least: In pixels.
     """
-    labels = labels.astype(np.int64)
+    sifted: Ids = labels.astype(np.int64)
     while True:
-        parts = connected_components(labels, background=NOWHERE) - 1
+        parts = connected_components(sifted, background=NOWHERE) - 1
         size = np.bincount(parts.ravel())
         absorbed_by = _heir(parts, size, least)
         if np.array_equal(absorbed_by, np.arange(len(size))):
-            return labels
+            return sifted
         first = np.unique(parts, return_index=True)[1]
-        labels = labels.ravel()[first][absorbed_by][parts]
+        sifted = sifted.ravel()[first][absorbed_by][parts]
 
 
 def _heir(parts: Ids, size: Ids, least: int) -> Ids:

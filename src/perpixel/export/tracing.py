@@ -107,7 +107,7 @@ def _junctions(framed: Ids) -> NDArray[np.bool_]:
     """Return the corners (H + 1, W + 1) that three borders or more meet at, and the image's own four."""
     above, below = framed[:-1, :-1] != framed[:-1, 1:], framed[1:, :-1] != framed[1:, 1:]
     before, after = framed[:-1, :-1] != framed[1:, :-1], framed[:-1, 1:] != framed[1:, 1:]
-    fixed = np.add.reduce([above, below, before, after], dtype=np.int8) > 2
+    fixed: NDArray[np.bool_] = np.add.reduce([above, below, before, after], dtype=np.int8) > 2
     fixed[[0, 0, -1, -1], [0, -1, 0, -1]] = True
     return fixed
 
