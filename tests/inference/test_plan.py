@@ -53,8 +53,14 @@ def test_areas_overlap_by_what_the_widest_kernel_reaches() -> None:
         assert crf.bilateral is not None
         rows, _ = plan_areas((9000, 9000), crf, 21)
         overlaps = [left.stop - right.start for left, right in itertools.pairwise(rows)]
-        assert min(overlaps) >= 8 * crf.bilateral[1]
+        assert min(overlaps) >= 6 * crf.bilateral[1]
         assert max(sides(rows)) ** 2 * (21 * 4) < MEMORY
+
+
+def test_areas_never_overlap_by_much_more_than_a_third() -> None:
+    rows, _ = plan_areas((9000, 9000), CrfOptions(bilateral=(4.0, 900.0, 5.0)), 21)
+    overlaps = [left.stop - right.start for left, right in itertools.pairwise(rows)]
+    assert max(overlaps) < 0.45 * max(sides(rows))
 
 
 def test_a_kernel_without_weight_reaches_nowhere() -> None:

@@ -17,13 +17,13 @@ from perpixel.inference.tiles import Span, spans
 
 MEMORY = 4 * 10**9  # bytes that one look at a whole image may take; larger images are cut into tiles
 NETWORK_BYTES = 1500  # of activations per pixel as the network sees it: U-Net's; FCN-8s needs 360, SegNet 1150
-CLASS_BYTES = 12  # per class and pixel of the image: logits, their interpolation, probabilities
+CLASS_BYTES = 18  # per class and pixel of the image: logits, their interpolation, probabilities, what is fused
 SAMPLE_BYTES = 16  # more with passes: their mean, squares, and the difference to each
 CRF_BYTES = 800  # of a CRF's two lattices, per pixel; measured on scenes: 250 with Numba, 590 with PyTorch
 CRF_CLASS_BYTES = 48  # per class and pixel, values at the lattices' vertices among them; 22 and 46 on scenes
 OVERLAP = 128  # of automatic tiles, in pixels as the network sees them
 STRIDE = 32  # the coarsest of our networks; tiles begin at its multiples
-REACH = 8  # overlap of areas, in standard deviations of the CRF's widest kernel: two of them from where both count
+REACH = 6  # overlap of areas, in standard deviations of the CRF's widest kernel; but at most a third of an area
 
 Plan = tuple[list[Span], list[Span]]
 
