@@ -1,6 +1,5 @@
 """DeconvNet's joining of looks at proposals, and its ensemble with FCN-8s."""
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -9,7 +8,6 @@ from perpixel.data.windows import Box
 from perpixel.errors import UsageError
 from perpixel.inference.proposals import (
     Proposals,
-    join_networks,
     predict_with_proposals,
     proposal_scores,
     to_probabilities,
@@ -123,24 +121,8 @@ def test_boxes_may_be_given_and_an_image_without_any_is_looked_at_as_a_whole() -
     assert predict_with_proposals(ready, pixels, Proposals()).shape == (3, 12, 16)
 
 
-def test_the_papers_ensemble_is_the_mean_of_probabilities() -> None:
-    """ICCV 2015, Sec. 5.2."""
-    one, other = torch.tensor([0.0, np.log(3)]), torch.tensor([0.0, 0.0])
-    joined = join_networks(one[:, None, None], other[:, None, None], "mean")
-    assert joined.flatten().tolist() == pytest.approx([3 / 8, 5 / 8])
-
-
-def test_the_released_ensemble_is_the_softmax_of_the_product_of_scores_above_zero() -> None:
-    """HyeonwooNoh/DeconvNet, inference/generate_EDeconvNet_CRF_results.m."""
-    one, other = torch.tensor([2.0, 3.0, -4.0]), torch.tensor([0.5, -1.0, -2.0])
-    joined = join_networks(one[:, None, None], other[:, None, None])
-    assert joined.flatten().tolist() == pytest.approx(torch.tensor([1.0, 0.0, 0.0]).softmax(0).tolist())
-
-
 def test_what_cannot_be_used_is_refused() -> None:
     with pytest.raises(UsageError, match="expected max, sum or mean, got 'product'"):
         Proposals(aggregate="product")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="DeconvNet's are count 50"):
         Proposals(count=0)
-    with pytest.raises(UsageError, match="expected scores of one shape"):
-        join_networks(torch.zeros(2, 4, 4), torch.zeros(3, 4, 4))

@@ -5,7 +5,7 @@
 
     boxes -> 1.2 times as large, square -> shorter side of 112 at least -> the first 50
 
-Source: Noh, Hong & Han, "DeconvNet", ICCV 2015, Sec. 6.1, for 50 boxes; HyeonwooNoh/DeconvNet,
+Source: Noh, Hong & Han, "DeconvNet", ICCV 2015, Sec. 6.1 (recalled), for 50 boxes; HyeonwooNoh/DeconvNet,
     inference/generate_EDeconvNet_CRF_results.m, for the 112 pixels, and the lists of its training for the squares.
     Uijlings, van de Sande, Gevers & Smeulders, "Selective Search for Object Recognition", IJCV 2013.
 Differs: the authors took the 50 best of some 2,000 boxes of EdgeBox, whose trained model is not to be had with

@@ -8,14 +8,10 @@
 A pixel outside a box scores zero there for every class. So the largest of all looks is never negative, and where no
 box lies every class is as likely as any other; such pixels are given to the background by a touch.
 
-The ensemble with FCN-8s: the paper takes the mean of both networks' probabilities, the authors' code the product of
-both networks' scores, none below zero, and the softmax of that. 72.5 was reached with the product.
-
-Source: Noh, Hong & Han, "DeconvNet", ICCV 2015, arXiv:1505.04366, Sec. 5.2 and eq. 1 to 4; HyeonwooNoh/DeconvNet,
+Source: Noh, Hong & Han, "DeconvNet", ICCV 2015, arXiv:1505.04366, eq. 1 and 2 (recalled); HyeonwooNoh/DeconvNet,
     inference/generate_EDeconvNet_CRF_results.m, util/preprocess_image_bb.m.
-Differs: the release moves DeconvNet's scores by one pixel against FCN-8s's, an oversight; ours lie where they
-    belong. "mean" is ours: the sum divided by how many boxes cover a pixel. Their FCN-8s sees the image in a black
-    square of 500 pixels, ours sees it as it is.
+Differs: "mean" is ours: the sum divided by how many boxes cover a pixel. Where nothing is large enough for a box, or no
+    class is background, the whole image is looked at too.
 Letters: C channels, K classes, H W pixels, h w of a box's part inside the image.
 """
 
@@ -36,7 +32,6 @@ from perpixel.inference.boxes import CONTEXT, COUNT, LEAST_SIDE, Finder, find_bo
 from perpixel.ops.resize import resize
 
 Aggregate = Literal["max", "sum", "mean"]
-Ensemble = Literal["mean", "product"]
 
 SIDE = 224
 BATCH = 8
@@ -92,7 +87,6 @@ class Trained(Protocol):
     classes: tuple[str, ...]
 
 
-@torch.inference_mode()
 def predict_with_proposals(
     segmenter: Trained, pixels: NDArray[Any], proposals: Proposals | Sequence[Box] = DEFAULT,
     aggregate: Aggregate | None = None,
@@ -108,17 +102,24 @@ def predict_with_proposals(
     Returns: On the segmenter's device; they sum to 1 over K. Where the classes have no background, or nothing is
         large enough for a box, the whole image is looked at too.
     """
+    return to_probabilities(score_image(segmenter, pixels, proposals, aggregate), background_id(segmenter.classes))
+
+
+@torch.inference_mode()
+def score_image(
+    segmenter: Trained, pixels: NDArray[Any], proposals: Proposals | Sequence[Box] = DEFAULT,
+    aggregate: Aggregate | None = None,
+) -> Float[Tensor, "K H W"]:  # fmt: skip
+    """Return an image's scores before softmax; see `predict_with_proposals`."""
     how = proposals if isinstance(proposals, Proposals) else DEFAULT
     boxes = _boxes_of(pixels, how) if isinstance(proposals, Proposals) else list(proposals)
-    background = background_id(segmenter.classes)
-    if background is None or not boxes:
+    if background_id(segmenter.classes) is None or not boxes:
         boxes = [Box(0, 0, *pixels.shape[:2]).square(1.0), *boxes]
     image = torch.from_numpy(segmenter.normalization.apply(pixels)).to(segmenter.device)
     black = torch.from_numpy(segmenter.normalization.apply(0 * pixels[:1, :1])).to(segmenter.device)
-    scores = proposal_scores(
+    return proposal_scores(
         segmenter.network, image, boxes, aggregate or how.aggregate, len(segmenter.classes), how.side, black
     )
-    return to_probabilities(scores, background)
 
 
 @torch.inference_mode()
@@ -169,32 +170,6 @@ def to_probabilities(scores: Float[Tensor, "K H W"], background: int | None) -> 
         scores = scores.clone()
         scores[background] += TOUCH * nowhere
     return scores.softmax(0)
-
-
-def join_networks(
-    scores: Float[Tensor, "K H W"], others: Float[Tensor, "K H W"], method: Ensemble = "product"
-) -> Float[Tensor, "K H W"]:
-    """Return the probabilities of two networks together, as DeconvNet's with FCN-8s's.
-
-    Args:
-        scores: Before softmax; DeconvNet's, joined over its boxes.
-        others: Before softmax; FCN-8s's.
-        method: "mean" of their probabilities as in the paper, Sec. 5.2; or the softmax of the "product" of their
-            scores, those below zero taken for zero, as released.
-
-    Raises:
-        UsageError: Another method, or scores of different shapes.
-    """
-    if method not in get_args(Ensemble):
-        raise UsageError(f"join_networks: expected mean or product, got {method!r}. The release takes product.")
-    if scores.shape != others.shape:
-        raise UsageError(
-            f"join_networks: expected scores of one shape, got {tuple(scores.shape)} and {tuple(others.shape)}. "
-            "Let both networks see the same image and the same classes."
-        )
-    if method == "mean":
-        return (scores.softmax(0) + others.softmax(0)) / 2
-    return (scores.clamp(min=0) * others.clamp(min=0)).softmax(0)
 
 
 @dataclass(frozen=True)
