@@ -62,7 +62,7 @@ def refine(
         UsageError: Something does not fit; the message says what.
 
     Time and memory grow linearly with H·W. Whole, an image takes about 12·K + 400 bytes a pixel beside input and
-    output; a tile bounds it. Numba compiles once, in 10 to 30 seconds, and keeps the result on disk. As many threads
+    output; a tile bounds it. Numba compiles once, in about ten seconds, and keeps the result on disk. As many threads
     are used as PyTorch is set to; the answer does not depend on how many.
 
     Source: Krähenbühl & Koltun, NIPS 2011, Alg. 1, with the lattice and the normalisation of pydensecrf (their code of
