@@ -8,6 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from perpixel.data.annotations.shapes import fill_polygon
 from perpixel.errors import UsageError
+from perpixel.export.crossings import crossing
 from perpixel.export.polygons import Outlining, Polygon, find_polygons
 
 IDS = arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(0, 2))
@@ -148,6 +149,32 @@ def test_no_pixel_farther_from_a_border_than_the_tolerance_changes(tolerance: fl
                 near |= shifted != ids
     assert (drawn == ids)[~near].all()
     assert (drawn == ids).mean() > 1 - 0.03 * tolerance
+
+
+@given(arrays(np.uint8, st.tuples(st.integers(1, 14), st.integers(1, 14)), elements=st.integers(0, 2)), st.floats(1, 9))
+def test_simplified_borders_never_cross(ids: np.ndarray, tolerance: float) -> None:
+    lines = {tuple(sorted(edge)) for polygon in polygons(ids, simplify=tolerance) for edge in edges(polygon)}
+    starts, ends = (np.array([line[side] for line in sorted(lines)]) for side in (0, 1))
+    assert not crossing(starts, ends).any()
+
+
+def test_segments_that_cross_or_touch_are_found_wherever_they_lie() -> None:
+    """Against every pair, by the definition."""
+    rng = np.random.default_rng(0)
+    starts, ends = rng.integers(0, 60, (2, 80, 2))
+    ends[:40] = starts[:40] + rng.integers(-4, 5, (40, 2))
+    expected = [any(meet(starts[i], ends[i], starts[j], ends[j]) for j in range(80) if j != i) for i in range(80)]
+    assert crossing(starts, ends).tolist() == expected
+    assert 20 < sum(expected) < 80
+
+
+def meet(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) -> bool:
+    def side(p: np.ndarray, q: np.ndarray, r: np.ndarray) -> int:
+        return int(np.sign((q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0])))
+
+    boxes = all(max(min(a[k], b[k]), min(c[k], d[k])) <= min(max(a[k], b[k]), max(c[k], d[k])) for k in (0, 1))
+    ends = any((p == q).all() for p in (a, b) for q in (c, d))
+    return boxes and not ends and side(a, b, c) * side(a, b, d) <= 0 and side(c, d, a) * side(c, d, b) <= 0
 
 
 def test_the_more_tolerance_the_fewer_points() -> None:

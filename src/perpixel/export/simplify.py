@@ -6,10 +6,10 @@
 
 An arc keeps its ends, then the point that is farthest from the line between them, and so on in both halves, until no
 point is farther away than the tolerance. A loop without a junction keeps its first point and the two that span most.
+Where lines would then cross, both get their farthest points back, until none do.
 
 Source: Ramer, CGIP 1972; Douglas & Peucker, Cartographica 1973.
-Differs: all arcs of an image are split at the same time, level by level. As in the original, two arcs that pass each
-    other more closely than the tolerance can come to cross.
+Differs: all arcs of an image are split at the same time, level by level; and lines never cross.
 Letters: n half-edges, m points of all arcs.
 """
 
@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from perpixel.export.crossings import crossing
 from perpixel.export.tracing import Rings
 
 Ids = NDArray[np.int64]
@@ -54,6 +55,7 @@ def simplify(rings: Rings, tolerance: float) -> Points:
     arcs = _Arcs.of(rings)
     points, starts = arcs.once(rings)
     kept = _split(points, starts, tolerance)
+    _uncross(points, starts, kept)
     return _chosen(rings, arcs.spread(kept, starts))
 
 
@@ -130,6 +132,23 @@ def _split(points: Ids, starts: Ids, tolerance: float) -> NDArray[np.bool_]:
         settled[segment[np.searchsorted(open_places, far[distance <= tolerance])]] = True
         open_places = open_places[~settled[segment] & ~kept[open_places]]
     return kept
+
+
+def _uncross(points: Ids, starts: Ids, kept: NDArray[np.bool_]) -> None:
+    """Keep more points until no two lines cross; edges between pixels do not, so it comes to an end."""
+    begins = np.zeros(len(points), bool)
+    begins[starts] = True
+    while True:
+        ends = np.flatnonzero(kept)
+        lines = np.flatnonzero(~begins[ends[1:]])  # the others lead from arc to arc
+        bad = lines[crossing(points[ends[lines]], points[ends[lines + 1]])]
+        bad = bad[ends[bad + 1] - ends[bad] > 1]
+        if not len(bad):
+            return
+        between = ends[bad + 1] - ends[bad] - 1
+        segment = np.repeat(bad, between)
+        places = ends[segment] + 1 + np.arange(len(segment)) - np.repeat(np.cumsum(between) - between, between)
+        kept[_farthest(points, places, segment, ends)[0]] = True
 
 
 def _span_loops(points: Ids, starts: Ids, kept: NDArray[np.bool_]) -> None:
