@@ -68,4 +68,5 @@ def _meet(a: Ids, b: Ids, c: Ids, d: Ids) -> NDArray[np.bool_]:
 def _side(start: Ids, end: Ids, point: Ids) -> Ids:
     """Return 1, 0 or -1: left of a line, on it, or right of it."""
     along, to = end - start, point - start
-    return np.sign(along[:, 0] * to[:, 1] - along[:, 1] * to[:, 0])
+    side: Ids = np.sign(along[:, 0] * to[:, 1] - along[:, 1] * to[:, 0])
+    return side
