@@ -15,6 +15,7 @@ Letters: N features, d dimensions, S slots: d + 1 for each of several kernels.
 """
 
 import math
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -64,8 +65,8 @@ def fingerprint_factors(features: NDArray[np.float32]) -> NDArray[np.int64]:
     bits = [max(1, math.ceil(math.log2(span + 1))) for span in spans]
     if sum(bits) <= 62:
         return np.array([1 << sum(bits[:j]) for j in range(dimensions)], np.int64)
-    rng = np.random.default_rng(0)
-    return np.array([int(value) | 1 for value in rng.integers(-(2**62), 2**62, dimensions)], np.int64)
+    random = Random(0)
+    return np.array([random.randrange(-(2**62), 2**62) | 1 for _ in range(dimensions)], np.int64)
 
 
 @compiled
@@ -159,7 +160,7 @@ def weigh_corners(
         part = (peek(elevated, at) - peek(nearest, at)) * down
         place = np.int64(peek(rank, at))
         poke(coordinate_of, place, j)
-        corner = corners - 1 - place
-        poke(barycentric, corner, peek(barycentric, corner) + part)
-        poke(barycentric, corner + 1, peek(barycentric, corner + 1) - part)
+        near = corners - 1 - place
+        poke(barycentric, near, peek(barycentric, near) + part)
+        poke(barycentric, near + 1, peek(barycentric, near + 1) - part)
     poke(barycentric, 0, peek(barycentric, 0) + (ONE + peek(barycentric, corners)))
