@@ -26,6 +26,11 @@ from perpixel.cli.main import expand, main
         ("predict run --crf photos/ --out o", "predict run --crf auto photos/ --out o"),
         ("predict run a.jpg --crf deeplab-v1 --out o", "predict run a.jpg --crf deeplab-v1 --out o"),
         ("predict run a.jpg --crf deplab --out o", "predict run a.jpg --crf deplab --out o"),
+        ("predict run --cluster in --out o", "predict run --cluster here in --out o"),
+        ("predict run in --cluster head:6379", "predict run in --cluster head:6379"),
+        ("predict run s3://b/in --cluster --out o", "predict run s3://b/in --cluster here --out o"),
+        ("predict run --cluster s3://b/in", "predict run --cluster here s3://b/in"),
+        ("predict run in --cluster ray://10.0.0.1:10001", "predict run in --cluster ray://10.0.0.1:10001"),
     ],
 )
 def test_lists_are_expanded(given: str, expanded: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -11,6 +12,7 @@ from perpixel.cli.predict import predict_command
 from perpixel.crf.options import PRESETS
 from perpixel.errors import UsageError
 from perpixel.runs import load
+from perpixel.runs.record import Predictions
 from tests.labelled import network, write_data, write_images, write_run
 
 
@@ -63,3 +65,42 @@ def test_options_reach_the_prediction(app: typer.Typer, run: str, tmp_path: Path
 def test_an_option_that_cannot_be_used_is_refused(app: typer.Typer, run: str, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, [run, str(tmp_path), "--out", str(tmp_path / "out"), "--fusion", "median"])
     assert isinstance(result.exception, UsageError)
+
+
+def test_an_address_needs_a_cluster(app: typer.Typer, run: str, tmp_path: Path) -> None:
+    for words in ([run, "s3://bucket/photos", "--out", str(tmp_path)], [run, str(tmp_path), "--out", "s3://bucket/x"]):
+        result = CliRunner().invoke(app, words)
+        assert isinstance(result.exception, UsageError)
+        assert "Add --cluster" in str(result.exception)
+
+
+def test_a_file_address_is_a_path(app: typer.Typer, run: str, tmp_path: Path) -> None:
+    folder, out = write_images(tmp_path / "in", "a.png"), tmp_path / "out"
+    assert CliRunner().invoke(app, [run, f"file://{folder}", "--out", f"file://{out}"]).exit_code == 0
+    assert (out / "a.png").is_file()
+
+
+def test_a_cluster_is_given_what_was_typed(app: typer.Typer, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Any] = []
+
+    def note(segmenter: Any, words: list[str], out: str, wanted: Any, options: Any, made_by: Any, *more: Any) -> Any:
+        given.append((words, out, more[0].address, more[0].workers, str(segmenter.device)))
+        return Predictions({})
+
+    monkeypatch.setattr("perpixel.runs.cluster.predict_on_cluster", note)
+    typed = [run, "s3://b/in", "--out", "s3://b/out", "--workers", "3", "--cluster"]
+    assert CliRunner().invoke(app, [*typed, "head:6379"]).exit_code == 0
+    assert CliRunner().invoke(app, [*typed, "here"]).exit_code == 0
+    assert given == [
+        (["s3://b/in"], "s3://b/out", "head:6379", 3, "cpu"),
+        (["s3://b/in"], "s3://b/out", None, 3, "cpu"),
+    ]
+
+
+def test_a_strange_name_is_printed_on_one_line(app: typer.Typer, run: str, tmp_path: Path) -> None:
+    folder = write_images(tmp_path / "in", "a.png")
+    (folder / "new\nline.png").write_text("no image")
+    result = CliRunner().invoke(app, [run, str(folder), "--out", str(tmp_path / "out"), "--json"])
+    assert result.exit_code == 1
+    assert "new\\nline.png:" in result.stderr
+    assert json.loads(result.stdout)["failed"][0]["source"].endswith("new\nline.png")

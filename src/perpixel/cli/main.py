@@ -37,6 +37,7 @@ Two commands from photos and masks to a trained, measured network:
 
 # Options that take as many values as follow them: --scales 0.5 0.75 is --scales 0.5 --scales 0.75
 VARIADIC = ("--scales", "--set", "--data")
+CLUSTER = re.compile(r"auto|here|(ray://)?[A-Za-z0-9_.-]+:\d+")  # what follows --cluster, if not the next argument
 
 app = typer.Typer(
     name="perpixel", help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -105,7 +106,7 @@ def _explain(error: Exception) -> str:
 def expand(words: Sequence[str]) -> list[str]:
     """Repeat the name of a variadic option before each of its values.
 
-    A bare `evaluate --json` means stdout, a bare `--crf` the run's own.
+    A bare `evaluate --json` means stdout, a bare `--crf` the run's own, a bare `--cluster` RAY_ADDRESS or this machine.
     """
     expanded: list[str] = []
     option, values = "", 0
@@ -118,6 +119,8 @@ def expand(words: Sequence[str]) -> list[str]:
                 expanded.append("-")
             if word == "--crf" and not _is_preset(following):
                 expanded.append("auto")
+            if word == "--cluster" and not CLUSTER.fullmatch(following):
+                expanded.append("here")
             continue
         if option in VARIADIC and values and _is_value(option, word):
             expanded.append(option)

@@ -30,8 +30,10 @@ SHOWN = 20  # failures named on the terminal; predictions.json has all
 
 def predict_command(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
-    inputs: Annotated[list[str], typer.Argument(help="Images, films, folders of images, or patterns such as 'photos/*.jpg'.")],
-    out: Annotated[Path, typer.Option(help="The folder that predictions go to.")],
+    inputs: Annotated[
+        list[str], typer.Argument(help="Images, films, folders of images, or patterns such as 'photos/*.jpg'.")
+    ],
+    out: Annotated[str, typer.Option(help="The folder that predictions go to.")],
     scales: Scales = None,
     fusion: Fusion = None,
     flip: Flip = False,
@@ -67,6 +69,18 @@ def predict_command(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict again what is already there.")] = False,
     json: Annotated[bool, typer.Option("--json", help="What was done, as JSON on stdout.")] = False,
     device: Device = "auto",
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster",
+            metavar="[ADDRESS]",
+            help="Predict on a Ray cluster: HOST:PORT, or none for RAY_ADDRESS or this machine. INPUT and --out may "
+            "then be addresses such as s3://bucket/photos.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="With --cluster: how many networks at a time. One a GPU, or one for four cores.")
+    ] = None,
 ) -> None:
     """Label every pixel of photos, at their own size.
 
@@ -84,9 +98,12 @@ def predict_command(
     wanted = Wanted(
         overlay, probabilities, original_values, overwrite, uncertainty, _vectors(vector, simplify, min_area), every
     )
-    record = _predict(run, inputs, out, wanted, options, choose_device(device))
+    if cluster is not None:
+        record = _predict_on_cluster(run, inputs, out, wanted, options, cluster, workers)
+    else:
+        record = _predict(run, _paths(inputs), Path(_paths([out])[0]), wanted, options, choose_device(device))
     if json:
-        typer.echo(json_format.dumps(record.to_json(), indent=2, ensure_ascii=False))
+        typer.echo(json_format.dumps(record.to_json(), indent=2))
     _say(record, out)
     if record.failed:
         raise typer.Exit(1)
@@ -123,6 +140,32 @@ def _predict(run: Path, words: list[str], out: Path, wanted: Any, options: Any, 
         return predict_inputs(segmenter, found, out, wanted, options, made_by, counter, missing, counter)
 
 
+def _paths(words: list[str]) -> list[str]:
+    """Return words that are paths, `file://` taken off; addresses need a cluster."""
+    from perpixel.errors import UsageError
+    from perpixel.runs.remote import is_address, without_file
+
+    for word in filter(is_address, words):
+        raise UsageError(f"predict: expected a path, got the address {word}. Add --cluster, or copy the images here.")
+    return [without_file(word) for word in words]
+
+
+def _predict_on_cluster(
+    run: Path, words: list[str], out: str, wanted: Any, options: Any, address: str, workers: int | None
+) -> "Predictions":
+    from perpixel.cli.progress import Counter
+    from perpixel.runs.cluster import Cluster, predict_on_cluster
+    from perpixel.runs.load import load_run
+    from perpixel.runs.run import Run
+
+    opened = Run.open(run)
+    cluster = Cluster(None if address in ("auto", "here") else address, workers)
+    made_by = {"run": str(run), "weights": _fingerprint(opened.path)}
+    segmenter = load_run(opened, "cpu")
+    with Counter("Predicting") as counter:
+        return predict_on_cluster(segmenter, words, out, wanted, options, made_by, cluster, counter)
+
+
 def _fingerprint(run: Path) -> str:
     """Return a short hash of the weights."""
     import hashlib
@@ -133,12 +176,17 @@ def _fingerprint(run: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
-def _say(record: "Predictions", out: Path) -> None:
+def _say(record: "Predictions", out: str) -> None:
     for failure in record.failed[:SHOWN]:
-        typer.echo(f"Failed: {failure.source}: {failure.reason}", err=True)
+        typer.echo(f"Failed: {_printable(failure.source)}: {failure.reason}", err=True)
     if len(record.failed) > SHOWN:
-        typer.echo(f"… and {len(record.failed) - SHOWN} more in {out / 'predictions.json'}", err=True)
+        typer.echo(f"… and {len(record.failed) - SHOWN} more in {out}/predictions.json", err=True)
     for warning in record.warnings:
         typer.echo(f"Warning: {warning}.", err=True)
     counts = f"{len(record.done)} predicted, {len(record.skipped)} already there, {len(record.failed)} failed"
     typer.echo(f"{counts}; in {out}", err=True)
+
+
+def _printable(name: str) -> str:
+    """Return a name on one line: line breaks and bytes that are no Unicode as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
