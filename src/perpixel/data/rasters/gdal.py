@@ -4,6 +4,7 @@ Letters: H W pixels, C bands.
 """
 
 import contextlib
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,7 @@ from perpixel.data.rasters.tiff import place_of, tifffile_or_explain
 from perpixel.errors import DataError
 
 DRIVERS = {  # by suffix; a file is never opened as something else than it is called
-    ".jp2": ("JP2OpenJPEG",), ".j2k": ("JP2OpenJPEG",), ".vrt": ("VRT",), ".img": ("HFA",),
-    ".tif": ("GTiff",), ".tiff": ("GTiff",),
+    ".jp2": "JP2OpenJPEG", ".j2k": "JP2OpenJPEG", ".vrt": "VRT", ".img": "HFA", ".tif": "GTiff", ".tiff": "GTiff",
 }  # fmt: skip
 CACHE_MB = 192
 
@@ -52,8 +52,11 @@ class GdalRaster:
         self.open = contextlib.ExitStack()
         try:
             self.open.enter_context(rasterio.Env(GDAL_CACHEMAX=CACHE_MB))
-            self.file: Any = self.open.enter_context(rasterio.open(path, driver=list(DRIVERS[path.suffix.lower()])))
-            self.facts = self._describe()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)  # it need not lie on a map
+                warnings.simplefilter("ignore", PendingDeprecationWarning)  # rasterio's own affair
+                self.file: Any = self.open.enter_context(rasterio.open(path, driver=DRIVERS[path.suffix.lower()]))
+                self.facts = self._describe()
             check_facts(self.facts, self.name)
         except DataError:
             self.close()
