@@ -5,8 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from perpixel.cli.main import main
+from perpixel.data.normalization import Normalization
 from perpixel.data.rasters import open as opening
 from perpixel.inference.options import Options
 from perpixel.runs.inputs import find_inputs
@@ -68,6 +71,20 @@ def test_what_does_not_exist_for_rasters_is_refused_for_them_alone(folder: Path,
     assert len(record.done) == 2
 
 
+def test_more_bands_than_pillow_takes_are_read_as_a_raster(tmp_path: Path) -> None:
+    pixels, target = draw(5, (20, 30))
+    many = np.concatenate([pixels, pixels[..., :2]], axis=2)  # red and green count twice
+    path = write_tiff(tmp_path / "a.tif", many)
+    first = segmenter(nn.Conv2d(5, 3, 1, bias=False))
+    with torch.no_grad():
+        first.network.weight.copy_(torch.eye(3, 5)[..., None, None])  # type: ignore[operator]
+    first.normalization = Normalization(mean=(0.0,) * 5, std=(1.0,) * 5)
+    inputs, _ = find_inputs([str(path)], tmp_path / "out")
+    record = predict_inputs(first, inputs, tmp_path / "out", Wanted(), OPTIONS)
+    assert not record.failed
+    assert np.array_equal(tifffile.imread(tmp_path / "out/a.tif"), target)
+
+
 def test_a_raster_is_never_replaced_by_its_prediction(folder: Path) -> None:
     inputs, _ = find_inputs([str(folder / "big.tif")], folder)
     before = (folder / "big.tif").read_bytes()
@@ -111,7 +128,7 @@ def test_sizes_are_read_from_headers_of_every_kind(tmp_path: Path) -> None:
     for order in "<>":
         for big in (False, True):
             path = write_tiff(tmp_path / "a.tif", pixels, byteorder=order, bigtiff=big)
-            assert opening.tiff_size(path) == (30, 20)
+            assert opening.tiff_size(path) == (30, 20, 3)
     for data in (b"", b"II", b"II*\0\xff\xff\xff\xff", b"\x89PNG"):
         path.write_bytes(data)
         assert opening.tiff_size(path) is None

@@ -11,7 +11,8 @@ from perpixel.data.rasters.tiff import TiffRaster
 from perpixel.errors import DataError
 
 TIFF_SUFFIXES = (".tif", ".tiff")
-_WIDTH, _HEIGHT = 256, 257
+PILLOWS_BANDS = 4
+_WIDTH, _HEIGHT, _BANDS = 256, 257, 277
 _MOST_ENTRIES = 4096  # of a directory; real ones have some dozens
 
 
@@ -38,15 +39,18 @@ def open_raster(path: Path | str) -> Raster:
 
 
 def is_large_raster(path: Path) -> bool:
-    """Say whether a file is to be read by windows: a TIFF too large to decode whole, or what only GDAL reads."""
+    """Say whether a file is to be read by windows.
+
+    That is a TIFF too large to decode whole, or of more bands than Pillow takes, and what only GDAL reads.
+    """
     if path.suffix.lower() in TIFF_SUFFIXES:
         size = tiff_size(path)
-        return size is not None and size[0] * size[1] > MAX_PIXELS
+        return size is not None and (size[0] * size[1] > MAX_PIXELS or size[2] > PILLOWS_BANDS)
     return path.suffix.lower() in DRIVERS
 
 
-def tiff_size(path: Path) -> tuple[int, int] | None:
-    """Return (H, W) from the header of a TIFF or BigTIFF; None where there is none to be read.
+def tiff_size(path: Path) -> tuple[int, int, int] | None:
+    """Return (H, W, C) from the header of a TIFF or BigTIFF; None where there is none to be read.
 
     Source: TIFF 6.0 (Adobe, 1992), Sec. 2; BigTIFF as libtiff 4 writes it.
     """
@@ -57,7 +61,7 @@ def tiff_size(path: Path) -> tuple[int, int] | None:
         return None
 
 
-def _read_size(file: BinaryIO) -> tuple[int, int] | None:
+def _read_size(file: BinaryIO) -> tuple[int, int, int] | None:
     head = file.read(16)
     order = {b"II": "<", b"MM": ">"}.get(head[:2])
     if order is None:
@@ -70,11 +74,11 @@ def _read_size(file: BinaryIO) -> tuple[int, int] | None:
     file.seek(place)
     (count,) = struct.unpack(order + count_kind, file.read(struct.calcsize(order + count_kind)))
     length = struct.calcsize(order + entry)
-    found = {}
+    found = {_BANDS: 1}
     for _ in range(min(count, _MOST_ENTRIES)):
         raw = file.read(length)
         code, kind = struct.unpack_from(order + "HH", raw)
-        if code in (_WIDTH, _HEIGHT):
+        if code in (_WIDTH, _HEIGHT, _BANDS):
             form = {3: "H", 4: "I", 16: "Q"}.get(kind, "I")
             (found[code],) = struct.unpack_from(order + form, raw, 12 if version == 43 else 8)
-    return (found[_HEIGHT], found[_WIDTH]) if len(found) == 2 else None
+    return (found[_HEIGHT], found[_WIDTH], found[_BANDS]) if len(found) == 3 else None
