@@ -221,6 +221,8 @@ IMAGE = np.arange(72, dtype=np.uint8).reshape(4, 6, 3)
         (GOOD, IMAGE, {"kernels": [Kernel(np.zeros((4, 6, 2)), np.ones(3))]}, r"got \(3,\)"),
         (GOOD, IMAGE, {"kernels": [Kernel(np.full((4, 6, 2), np.inf))]}, "finite features"),
         (GOOD, IMAGE, {"compatibility": np.eye(3)}, r"compatibility \(2, 2\)"),
+        (GOOD, IMAGE, {"bilateral": (4, 49, 1e-6), "backend": "numba"}, "Take larger deviations"),
+        (GOOD, IMAGE, {"spatial": (4, 1e-30), "backend": "numba"}, "Take larger deviations"),
     ],
 )
 def test_what_does_not_fit_is_said(probabilities: np.ndarray, pixels: np.ndarray, more: dict, said: str) -> None:

@@ -35,9 +35,11 @@ from perpixel.crf.lanes import (
     scaled,
     store,
 )
+from perpixel.errors import UsageError
 
 WIDE = 16  # features at a time
 ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)
+FARTHEST = 2.0**20  # float32 keeps an eighth of a unit there
 GUARD = 4  # coordinates to spare at either end, for neighbours beyond
 
 
@@ -52,11 +54,19 @@ def fingerprint_factors(features: NDArray[np.float32]) -> NDArray[np.int64]:
 
     Args:
         features: (N, d).
+
+    Raises:
+        UsageError: They are so many deviations from 0 that float32 no longer tells neighbouring vertices apart.
     """
     dimensions = features.shape[1]
     scale = elevation(dimensions).astype(np.float64)
     low, high = extent(features)
     low, high = low * scale, high * scale
+    if not max(-low.min(), high.max()) * dimensions <= FARTHEST:
+        raise UsageError(
+            f"refine: expected features within some {FARTHEST / dimensions / scale.max():.0f} deviations of 0, got "
+            f"{features.min():.3g} to {features.max():.3g}. Take larger deviations."
+        )
     spans = []
     for j in range(dimensions):
         below = low[j:].sum() - (j * high[j - 1] if j else 0.0)
