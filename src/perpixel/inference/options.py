@@ -128,7 +128,7 @@ class Options:
         """
         if unknown := sorted(set(values) - {field.name for field in fields(cls)}):
             raise UsageError(f"options: no option named {', '.join(unknown)}. Remove it, or update perpixel.")
-        given = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        given: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
         if given.get("crf") is not None:
             given["crf"] = CrfOptions.from_dict(given["crf"])
         if given.get("proposals") is not None:

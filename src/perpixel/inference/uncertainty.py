@@ -85,7 +85,8 @@ class UncertaintyMaps(NamedTuple):
 
 def entropy(probabilities: Float[Tensor, "N K H W"]) -> Float[Tensor, "N H W"]:
     """Return −Σ p ln p over K, in nats."""
-    return torch.special.entr(probabilities).sum(1)
+    each: Tensor = torch.special.entr(probabilities)
+    return each.sum(1)
 
 
 def check_dropout(network: nn.Module) -> None:
