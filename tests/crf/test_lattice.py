@@ -12,7 +12,7 @@ pytest.importorskip("numba")
 from perpixel.crf.filtering import blur, splat
 from perpixel.crf.lattice import Lattice, alpha, build, norms, weigh
 from perpixel.crf.locate import fingerprint_factors
-from perpixel.crf.team import Team
+from perpixel.ops.team import Team
 
 
 def made(features: np.ndarray, threads: int = 1) -> Lattice:

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from perpixel.crf.compiled import compiled
-from perpixel.crf.lanes import (
+from perpixel.ops.compiled import compiled
+from perpixel.ops.lanes import (
     add_scaled,
     exponential,
     fill8,

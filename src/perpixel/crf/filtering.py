@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from perpixel.crf.compiled import compiled
-from perpixel.crf.lanes import (
+from perpixel.ops.compiled import compiled
+from perpixel.ops.lanes import (
     add_scaled,
     fill8,
     fill16,

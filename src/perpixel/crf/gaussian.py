@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from perpixel.crf.compiled import compiled
-from perpixel.crf.lanes import add_scaled, fill8, load8, store
 from perpixel.crf.options import Normalization
+from perpixel.ops.compiled import compiled
+from perpixel.ops.lanes import add_scaled, fill8, load8, store
 
 REACH = 5.0  # standard deviations: e^(−12.5) is 4e-6
 TINY = np.float32(1e-20)

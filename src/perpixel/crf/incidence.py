@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from perpixel.crf.compiled import compiled
+from perpixel.ops.compiled import compiled
 
 ZERO, HALF = np.float32(0), np.float32(0.5)
 

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from perpixel.crf.incidence import blur_ones, count_pixels, list_pixels, scale_slots, slice_ones, splat_ones
 from perpixel.crf.locate import elevation, fingerprint_factors, locate
 from perpixel.crf.options import Normalization
-from perpixel.crf.team import Part, Team
 from perpixel.crf.vertices import chains, neighbors, number, spread
+from perpixel.ops.team import Part, Team
 
 TINY = np.float32(1e-20)  # added to norms, as in the reference code
 Floats = NDArray[np.float32]

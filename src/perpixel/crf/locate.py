@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from perpixel.crf.compiled import compiled
-from perpixel.crf.lanes import (
+from perpixel.errors import UsageError
+from perpixel.ops.compiled import compiled
+from perpixel.ops.lanes import (
     add_scaled,
     below,
     fill16,
@@ -35,7 +36,6 @@ from perpixel.crf.lanes import (
     scaled,
     store,
 )
-from perpixel.errors import UsageError
 
 WIDE = 16  # features at a time
 ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)

@@ -19,7 +19,7 @@ from perpixel.crf.filtering import blur, splat
 from perpixel.crf.gaussian import along_columns, along_rows, factors, taps
 from perpixel.crf.lattice import Lattice, build, weigh
 from perpixel.crf.options import Normalization
-from perpixel.crf.team import Team
+from perpixel.ops.team import Team
 
 Floats = NDArray[np.float32]
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from perpixel.crf.compiled import compiled
-from perpixel.crf.lanes import peek
+from perpixel.ops.compiled import compiled
+from perpixel.ops.lanes import peek
 
 MIX = np.uint64(0x9E3779B97F4A7C15)
 ONE, HALF, WORD = np.uint64(1), np.uint64(32), np.uint64(64)

@@ -1,7 +1,7 @@
 """The numbers of Winograd's convolutions: what turns values, weights and products into one another along one axis.
 
-A convolution of m + r − 1 values with r weights is a product of polynomials, which its values at as many points determine,
-infinity being one of them.
+A convolution of m + r − 1 values with r weights is a product of polynomials, which its values at as many points
+determine, infinity being one of them.
 
 Source: Toom and Cook; Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016, arXiv:1509.09308.
 Letters: m results, r weights, n = m + r − 1 values.

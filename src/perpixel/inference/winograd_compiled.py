@@ -12,24 +12,21 @@ Source: Lavin & Gray, CVPR 2016, arXiv:1509.09308, Sec. 4.3; the points are thos
 Letters: C D channels in and out, T tiles.
 """
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from numba import njit
 from torch import Tensor
 
-from perpixel.crf.lanes import add_scaled, fill16, larger, load16, plus, scaled, store
 from perpixel.inference.toom_cook import POINTS
+from perpixel.ops.compiled import compiled
+from perpixel.ops.lanes import add_scaled, fill16, larger, load16, plus, scaled, store
+from perpixel.ops.team import standing_team
 
 LANES = 16  # channels at once; their number must be a multiple
 _, a, _, b, _ = map(float, POINTS[3])
 A, B, A2, B2, A3, B3, SUM, PRODUCT, ONE = map(np.float32, (a, b, a**2, b**2, a**3, b**3, a**2 + b**2, (a * b) ** 2, 1))
-OPTIONS: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
 
 
 def transform_band(band: Float[Tensor, "_ _ C"], transformed: Float[Tensor, "36 T C"], columns: int) -> None:
@@ -38,11 +35,11 @@ def transform_band(band: Float[Tensor, "_ _ C"], transformed: Float[Tensor, "36 
     source, target = flat(band), flat(transformed)
 
     def some(first: int, last: int) -> None:
-        into(
-            source, target, np.empty(6 * (4 * columns + 2) * channels, np.float32), first, last, rows, columns, channels
-        )
+        down = np.empty(6 * (4 * columns + 2) * channels, np.float32)
+        into(source, target, down, first, last, rows, columns, channels)
 
-    share(some, rows)
+    team = standing_team(torch.get_num_threads())
+    team.run(some, team.share(rows))
 
 
 def restore_band(
@@ -54,9 +51,11 @@ def restore_band(
     floor = np.float32(0 if relu else -np.inf)
 
     def some(first: int, last: int) -> None:
-        back(source, added, floor, target, np.empty(24 * LANES, np.float32), first, last, rows, columns, channels)
+        down = np.empty(24 * LANES, np.float32)
+        back(source, added, floor, target, down, first, last, rows, columns, channels)
 
-    share(some, rows)
+    team = standing_team(torch.get_num_threads())
+    team.run(some, team.share(rows))
 
 
 def flat(tensor: Tensor) -> Any:
@@ -64,23 +63,7 @@ def flat(tensor: Tensor) -> Any:
     return tensor.detach().view(-1).numpy()
 
 
-def share(some: Callable[[int, int], None], rows: int) -> None:
-    """Call some(first, last) for parts of the rows, on as many threads as PyTorch's operators use."""
-    parts = min(torch.get_num_threads(), rows)
-    edges = [rows * part // parts for part in range(parts + 1)]
-    others = [team(parts - 1).submit(some, edges[part], edges[part + 1]) for part in range(1, parts)]
-    some(edges[0], edges[1])
-    for other in others:
-        other.result()
-
-
-@cache
-def team(size: int) -> ThreadPoolExecutor:
-    """Return threads that stay: a band takes less time than to start one."""
-    return ThreadPoolExecutor(size, "winograd")
-
-
-@njit(inline="always", **OPTIONS)
+@compiled
 def six(source: Any, at: int, step: int, target: Any, to: int, stride: int) -> None:
     """Store B's six sums of six values that lie `step` apart."""
     d1, d2, d3, d4 = (load16(source, at + step), load16(source, at + 2 * step), load16(source, at + 3 * step),
@@ -95,7 +78,7 @@ def six(source: Any, at: int, step: int, target: Any, to: int, stride: int) -> N
     store(target, to + 5 * stride, add_scaled(add_scaled(load16(source, at + 5 * step), -SUM, d3), PRODUCT, d1))
 
 
-@njit(**OPTIONS)
+@compiled
 def into(band: Any, transformed: Any, down: Any, first: int, last: int, rows: int, columns: int, channels: int) -> None:
     """Transform the patches of some rows of tiles."""
     width = (4 * columns + 2) * channels
@@ -110,7 +93,7 @@ def into(band: Any, transformed: Any, down: Any, first: int, last: int, rows: in
                     six(down, start + c, channels, transformed, to + c, product)
 
 
-@njit(inline="always", **OPTIONS)
+@compiled
 def four(source: Any, at: int, step: int) -> Any:
     """Return A's four sums of six values that lie `step` apart."""
     x1, x2, x3, x4 = (load16(source, at + step), load16(source, at + 2 * step), load16(source, at + 3 * step),
@@ -124,7 +107,7 @@ def four(source: Any, at: int, step: int) -> Any:
     )
 
 
-@njit(**OPTIONS)
+@compiled
 def back(
     products: Any, bias: Any, floor: Any, result: Any, down: Any,
     first: int, last: int, rows: int, columns: int, channels: int,

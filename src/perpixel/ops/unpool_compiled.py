@@ -10,22 +10,22 @@ Letters: N batch, C channels, H W pixels; h w are H and W halved, rounded up.
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any
 
 import torch
 from jaxtyping import Float, UInt8
 from llvmlite import ir
-from numba import extending, njit, types
+from numba import extending, types
 from numba.core import cgutils as untyped_cgutils
 from torch import Tensor
+
+from perpixel.ops.compiled import compiled
+from perpixel.ops.team import standing_team
 
 # Numba has no types of its own for a type checker.
 intrinsic: Callable[[Any], Any] = extending.intrinsic
 cgutils: Any = untyped_cgutils
 LANES = 16
-OPTIONS: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
 VALUES, CODES = (ir.VectorType(kind, LANES) for kind in (ir.FloatType(), ir.IntType(8)))
 
 
@@ -48,27 +48,13 @@ def run(rows: Callable[..., None], full: Tensor, halved: Sequence[Tensor]) -> No
     """Call a function for parts of all rows of windows, on as many threads as PyTorch's operators use."""
     batch, channels, height, width = full.shape
     arrays = [tensor.detach().permute(0, 2, 3, 1).reshape(-1).numpy() for tensor in (full, *halved)]
-    count = batch * -(-height // 2)
-    parts = max(1, min(torch.get_num_threads(), count))
-    edges = [count * part // parts for part in range(parts + 1)]
-    others = [
-        team(parts - 1).submit(rows, *arrays, edges[part], edges[part + 1], height, width, channels)
-        for part in range(1, parts)
-    ]
-    rows(*arrays, edges[0], edges[1], height, width, channels)
-    for other in others:
-        other.result()
+    team = standing_team(torch.get_num_threads())
+    team.run(rows, team.share(batch * -(-height // 2)), *arrays, height, width, channels)
 
 
-@cache
-def team(size: int) -> ThreadPoolExecutor:
-    """Return threads that stay."""
-    return ThreadPoolExecutor(size, "pooling")
-
-
-@njit(**OPTIONS)
+@compiled
 def pool_rows(
-    full: Any, pooled: Any, codes: Any, first: int, last: int, height: int, width: int, channels: int
+    first: int, last: int, full: Any, pooled: Any, codes: Any, height: int, width: int, channels: int
 ) -> None:
     """Pool some rows of windows."""
     rows, columns = (height + 1) // 2, (width + 1) // 2
@@ -95,9 +81,9 @@ def pool_rows(
                 c += 1
 
 
-@njit(**OPTIONS)
+@compiled
 def place_rows(
-    full: Any, values: Any, codes: Any, first: int, last: int, height: int, width: int, channels: int
+    first: int, last: int, full: Any, values: Any, codes: Any, height: int, width: int, channels: int
 ) -> None:
     """Unpool some rows of windows."""
     rows, columns = (height + 1) // 2, (width + 1) // 2
@@ -121,9 +107,9 @@ def place_rows(
                 c += 1
 
 
-@njit(**OPTIONS)
+@compiled
 def pick_rows(
-    full: Any, picked: Any, codes: Any, first: int, last: int, height: int, width: int, channels: int
+    first: int, last: int, full: Any, picked: Any, codes: Any, height: int, width: int, channels: int
 ) -> None:
     """Pick from some rows of windows."""
     rows, columns = (height + 1) // 2, (width + 1) // 2

@@ -7,7 +7,7 @@ pytest.importorskip("numba")
 
 import numba
 
-from perpixel.crf.lanes import below, exponential, fill16, fold, halves, largest, load8, load16, rounded, store, total
+from perpixel.ops.lanes import below, exponential, fill16, fold, halves, largest, load8, load16, rounded, store, total
 
 
 @numba.njit

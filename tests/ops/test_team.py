@@ -2,7 +2,7 @@
 
 import pytest
 
-from perpixel.crf.team import Team
+from perpixel.ops.team import Team
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])

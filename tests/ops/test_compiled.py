@@ -6,7 +6,7 @@ pytest.importorskip("numba")
 
 import numba
 
-from perpixel.crf.compiled import compiled
+from perpixel.ops.compiled import compiled
 
 
 def test_where_nothing_can_be_written_functions_are_compiled_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ Numba's to start, to share with PyTorch's, or to lose in a forked process.
 import itertools
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from types import TracebackType
 from typing import Any
 
@@ -48,3 +49,9 @@ class Team:
         """Cut 0 to `count` into as many parts as there are threads."""
         edges = [count * number // self.size for number in range(self.size + 1)]
         return [(first, last) for first, last in itertools.pairwise(edges) if last > first]
+
+
+@cache
+def standing_team(size: int) -> Team:
+    """Return a team that stays, for work that takes less time than to start a thread."""
+    return Team(size)
