@@ -33,18 +33,24 @@ from perpixel.training.recipe import Recipe
 
 SIZE = (36, 48)
 COARSE_SIZE = (24, 32)
-# Score every 32nd pixel, or every 16th, and nothing finer
-COARSE = ("fcn32s", "fcn32s-alexnet", "fcn32s-googlenet", "bilinear-interpolation")
+# Score every 32nd pixel, or every 16th, and nothing finer; or are trained on every eighth label
+COARSE = {
+    "fcn32s": 12, "fcn32s-alexnet": 12, "fcn32s-googlenet": 12, "bilinear-interpolation": 12,
+    "deeplab-v1-largefov": 8, "deeplab-v1-msc-largefov": 8, "deeplab-v1-7x7": 8, "deeplab-v1-4x4": 8,
+    "deeplab-v2-vgg16-aspp-s": 8, "deeplab-v2-vgg16-aspp-l": 8, "deeplab-v2-resnet101": 8,
+}  # fmt: skip
+# How much larger the network sees the images: about the stride of its finest scores; 2 where it scores every pixel.
+ENLARGED = COARSE | {
+    "fcn16s": 6,
+    "fcn8s": 3,
+    "fcn8s-at-once": 3,
+    "fcn8s-two-headed": 3,
+    "fcn8s-any-encoder": 3,
+    "deconvnet": 7,
+}
 GOAL = 0.9
 WIDTH = 0.25
 CHECK_EVERY = 10  # iterations
-# How much larger the network sees the images: about the stride of its finest scores; 2 where it scores every pixel.
-ENLARGED = {
-    "fcn32s": 12, "fcn32s-alexnet": 12, "fcn32s-googlenet": 12, "bilinear-interpolation": 12, "fcn16s": 4,
-    "fcn8s": 3, "fcn8s-at-once": 3, "fcn8s-two-headed": 3, "fcn8s-any-encoder": 3, "deconvnet": 7,
-    "deeplab-v1-largefov": 6, "deeplab-v1-msc-largefov": 4, "deeplab-v1-7x7": 6, "deeplab-v1-4x4": 6,
-    "deeplab-v2-vgg16-aspp-s": 6, "deeplab-v2-vgg16-aspp-l": 6, "deeplab-v2-resnet101": 6,
-}  # fmt: skip
 RATE = 2e-3
 
 
