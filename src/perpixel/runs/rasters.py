@@ -15,6 +15,7 @@ from perpixel.inference.segmenter import Segmenter
 from perpixel.runs.inputs import Input, Inputs
 from perpixel.runs.places import Places
 from perpixel.runs.raster import RasterResult, predict_raster
+from perpixel.runs.steps import Wanted
 
 
 class RasterProgress(Protocol):
@@ -27,17 +28,6 @@ class RasterProgress(Protocol):
         """Print a line."""
 
 
-class Wants(Protocol):
-    """What of `predict.Wanted` matters here."""
-
-    overlay: bool
-    probabilities: bool
-    original_values: bool
-    overwrite: bool
-    uncertainty: bool
-    vectors: Any
-
-
 def split_rasters(inputs: Sequence[Input]) -> tuple[Sequence[Input], list[Input]]:
     """Return the images that are decoded whole, and the rasters that are not."""
     large = [item for item in inputs if is_large_raster(item.source)]
@@ -48,7 +38,7 @@ def split_rasters(inputs: Sequence[Input]) -> tuple[Sequence[Input], list[Input]
     return Inputs([str(item.source) for item in rest], [item.name for item in rest]), large
 
 
-def raster_places(out: Path, wanted: Wants, inputs: Sequence[Input], sources: dict[str, str]) -> Places:
+def raster_places(out: Path, wanted: Wanted, inputs: Sequence[Input], sources: dict[str, str]) -> Places:
     """Return where the rasters' predictions go."""
     suffixes = [".tif", *([".overlay.png"] if wanted.overlay else [])]
     return Places(out, suffixes, inputs, sources, wanted.overwrite)
@@ -58,7 +48,7 @@ def predict_one_raster(
     segmenter: Segmenter,
     item: Input,
     paths: Sequence[Path],
-    wanted: Wants,
+    wanted: Wanted,
     options: Options,
     made_by: dict[str, Any],
     ways: dict[str, str] | None,

@@ -15,6 +15,7 @@ from perpixel.inference.options import Options
 from perpixel.inference.segmenter import Segmenter
 from perpixel.runs.inputs import Input, Inputs
 from perpixel.runs.places import Places
+from perpixel.runs.steps import Wanted
 from perpixel.runs.video import VideoResult, predict_video
 
 
@@ -23,18 +24,6 @@ class VideoProgress(Protocol):
 
     def part(self, name: str, done: int, total: int, unit: str, size: float) -> None:
         """Take note of frames done, and in all."""
-
-
-class Wants(Protocol):
-    """What of `predict.Wanted` matters here."""
-
-    overlay: bool
-    probabilities: bool
-    original_values: bool
-    overwrite: bool
-    uncertainty: bool
-    vectors: Any
-    every: int
 
 
 def split_videos(inputs: Sequence[Input]) -> tuple[Sequence[Input], list[Input]]:
@@ -47,7 +36,7 @@ def split_videos(inputs: Sequence[Input]) -> tuple[Sequence[Input], list[Input]]
     return Inputs([str(item.source) for item in rest], [item.name for item in rest]), films
 
 
-def video_places(out: Path, wanted: Wants, inputs: Sequence[Input], sources: dict[str, str]) -> Places:
+def video_places(out: Path, wanted: Wanted, inputs: Sequence[Input], sources: dict[str, str]) -> Places:
     """Return where the films' predictions go."""
     suffixes = [".mkv", *([".overlay.mp4"] if wanted.overlay else [])]
     return Places(out, suffixes, inputs, sources, wanted.overwrite)
@@ -62,7 +51,7 @@ def predict_one_video(
     segmenter: Segmenter,
     item: Input,
     paths: Sequence[Path],
-    wanted: Wants,
+    wanted: Wanted,
     options: Options,
     made_by: dict[str, Any],
     ways: dict[str, str] | None,
