@@ -56,15 +56,23 @@ def plan_tiles(
 def _fitting(
     size: Sequence[int], options: Options, num_classes: int, scale: float, memory: float
 ) -> tuple[tuple[int, int], int]:
-    """Return the largest square tile that fits, and its overlap; the whole image if it does."""
+    """Return a tile of at most the largest square that fits, and the overlap; the whole image if it fits."""
     network = NETWORK_BYTES * (scale * max(options.scales)) ** 2
     classes = (CLASS_BYTES + (SAMPLE_BYTES if options.samples else 0)) * num_classes
     largest = memory / (canvas_share(options) * (network + classes))
     if size[0] * size[1] <= largest:
         return (size[0], size[1]), 0
     side = max(1, math.isqrt(int(largest)))
-    overlap = round(OVERLAP / scale) if options.overlap is None else options.overlap
-    return (side, side), min(overlap, side // 2)
+    overlap = min(round(OVERLAP / scale) if options.overlap is None else options.overlap, side // 2)
+    align = max(1, round(STRIDE / scale))
+    return (_no_larger(size[0], side, overlap, align), _no_larger(size[1], side, overlap, align)), overlap
+
+
+def _no_larger(length: int, most: int, overlap: int, align: int) -> int:
+    """Return the least tile of which no more are needed than of the largest: what they share is computed twice."""
+    count = len(spans(length, most, overlap, align))
+    stride = -(-(length - overlap) // (count * align)) * align
+    return min(most, length if count == 1 else stride + overlap)
 
 
 def plan_areas(size: Sequence[int], crf: CrfOptions, num_classes: int, memory: float = MEMORY) -> Plan:
