@@ -141,7 +141,7 @@ def _backend(options: CrfOptions) -> str:
     """
     compiled = importlib.util.find_spec("numba") is not None
     if options.backend == "numba" and not compiled:
-        raise UsageError("refine: expected Numba for backend='numba', found none. pip install 'perpixel[crf]'.")
+        raise UsageError("refine: expected Numba for backend='numba', found none. pip install 'perpixel[fast]'.")
     return "torch" if options.backend == "torch" or not compiled else "numba"
 
 
