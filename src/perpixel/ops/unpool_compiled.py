@@ -53,18 +53,27 @@ def run(rows: Callable[..., None], full: Tensor, halved: Sequence[Tensor]) -> No
 
 
 @compiled
+def window(row: int, column: int, height: int, width: int, channels: int) -> tuple[int, int, int, int]:
+    """Return where a window begins in the map, where its maximum lies, and how far right and down its corners are.
+
+    0 for what the window lacks. Rows are counted through all images.
+    """
+    rows, columns = (height + 1) // 2, (width + 1) // 2
+    image, above = row // rows, 2 * (row % rows)
+    at = ((image * height + above) * width + 2 * column) * channels
+    right = channels if 2 * column + 1 < width else 0
+    below = width * channels if above + 1 < height else 0
+    return at, (row * columns + column) * channels, right, below
+
+
+@compiled
 def pool_rows(
     first: int, last: int, full: Any, pooled: Any, codes: Any, height: int, width: int, channels: int
 ) -> None:
     """Pool some rows of windows."""
-    rows, columns = (height + 1) // 2, (width + 1) // 2
-    for window_row in range(first, last):
-        row = 2 * (window_row % rows)
-        below = width * channels if row + 1 < height else 0
-        for column in range(columns):
-            at = ((window_row // rows * height + row) * width + 2 * column) * channels
-            to = (window_row * columns + column) * channels
-            right = channels if 2 * column + 1 < width else 0
+    for row in range(first, last):
+        for column in range((width + 1) // 2):
+            at, to, right, below = window(row, column, height, width, channels)
             c = 0
             if below > 0 and right > 0:
                 while c + LANES <= channels:
@@ -86,14 +95,9 @@ def place_rows(
     first: int, last: int, full: Any, values: Any, codes: Any, height: int, width: int, channels: int
 ) -> None:
     """Unpool some rows of windows."""
-    rows, columns = (height + 1) // 2, (width + 1) // 2
-    for window_row in range(first, last):
-        row = 2 * (window_row % rows)
-        below = width * channels if row + 1 < height else 0
-        for column in range(columns):
-            to = ((window_row // rows * height + row) * width + 2 * column) * channels
-            at = (window_row * columns + column) * channels
-            right = channels if 2 * column + 1 < width else 0
+    for row in range(first, last):
+        for column in range((width + 1) // 2):
+            to, at, right, below = window(row, column, height, width, channels)
             c = 0
             if below > 0 and right > 0:
                 while c + LANES <= channels:
@@ -112,21 +116,17 @@ def pick_rows(
     first: int, last: int, full: Any, picked: Any, codes: Any, height: int, width: int, channels: int
 ) -> None:
     """Pick from some rows of windows."""
-    rows, columns = (height + 1) // 2, (width + 1) // 2
-    for window_row in range(first, last):
-        row = 2 * (window_row % rows)
-        below = width * channels
-        for column in range(columns):
-            at = ((window_row // rows * height + row) * width + 2 * column) * channels
-            to = (window_row * columns + column) * channels
+    for row in range(first, last):
+        for column in range((width + 1) // 2):
+            at, to, right, below = window(row, column, height, width, channels)
             c = 0
-            if row + 1 < height and 2 * column + 1 < width:
+            if below > 0 and right > 0:
                 while c + LANES <= channels:
-                    pick16(full, at + c, channels, below, picked, codes, to + c)
+                    pick16(full, at + c, right, below, picked, codes, to + c)
                     c += LANES
             while c < channels:
                 code = codes[to + c]
-                picked[to + c] = full[at + c + code % 2 * channels + code // 2 * below]
+                picked[to + c] = full[at + c + code % 2 * right + code // 2 * below]
                 c += 1
 
 
