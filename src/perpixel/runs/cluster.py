@@ -34,7 +34,7 @@ from perpixel.runs.vectors import join_all
 
 BATCH = 16  # images that a worker is given at a time
 CORES = 4  # of one worker, where there is no GPU
-RETRIES = 2  # of a batch whose worker died
+RETRIES = 1  # of a batch whose worker died
 LOST = "its worker died while it was predicted, again and again; perhaps it needs more memory. Try --tile 512 512"
 
 
@@ -205,11 +205,12 @@ def _predict(ray: Any, shipment: Any, cluster: Cluster, batches: list[list[str]]
     import pandas
 
     workers, needs = _workers(ray, cluster, len(batches))
+    queued = 1 if len(batches[0]) == 1 else 2  # what waits for a worker dies with it: one by one, nothing waits
     blocks = [pandas.DataFrame({"row": batch}) for batch in batches]
     predicted = ray.data.from_pandas(blocks).map_batches(
         Worker,
         batch_size=None,
-        compute=ray.data.ActorPoolStrategy(size=workers),
+        compute=ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=queued),
         fn_constructor_args=(_Get(shipment),),
         max_task_retries=RETRIES,
         **needs,
