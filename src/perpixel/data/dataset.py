@@ -2,6 +2,8 @@
 
     data = open_dataset("street")             # a folder, a dataset.yaml, or IMAGES MASKS
     pixels, target = data.read(data.pairs("train")[0])
+    for picture in data.pictures("train"):    # those that have tags but no mask too
+        present = data.tags(picture)
 
 Letters: H W pixels, C channels, K classes.
 """
@@ -22,12 +24,14 @@ from perpixel.data.images import (
     turn_upright,
 )
 from perpixel.data.layouts import list_data
-from perpixel.data.masks import MaskCoding, Target, read_stored
-from perpixel.data.pairs import Listing, Pair, split_names
+from perpixel.data.masks import IGNORE, MaskCoding, Target, read_stored
+from perpixel.data.pairs import Listing, Pair, Picture, split_names
 from perpixel.data.spec import ANNOTATION_ENCODINGS, Color, DatasetSpec, nearest
+from perpixel.data.supervision import Supervision
+from perpixel.data.windows import background_id
 from perpixel.errors import DataError
 
-__all__ = ["Dataset", "Pair", "open_dataset"]
+__all__ = ["Dataset", "Pair", "Picture", "open_dataset"]
 
 YAML_NAMES = ("dataset.yaml", "dataset.yml")
 
@@ -47,6 +51,7 @@ class Dataset:
         self.spec = spec
         self.root = Path(root)
         self.coding = MaskCoding.from_spec(spec)
+        self._tags_seen: dict[str, tuple[int, ...]] = {}
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -82,7 +87,7 @@ class Dataset:
     @cached_property
     def listing(self) -> Listing:
         """Everything that was found, with what has no partner; excluded pairs included."""
-        return list_data(self.spec, self.root)
+        return list_data(self.spec, self.root, tagged=self.spec.tags is not None)
 
     def pairs(self, split: str) -> list[Pair]:
         """Return a split's pairs by name, excluded ones left out.
@@ -96,9 +101,61 @@ class Dataset:
                 f"Known: {', '.join(self.splits)}."
             )
         excluded = set(self.spec.exclude)
-        return [p for p in self.listing.pairs if p.split == split and p.id not in excluded]
+        return [
+            p for p in self.listing.pairs if p.split == split and p.id not in excluded and self.supervision.shows(p)
+        ]
 
-    def read_pixels(self, pair: Pair) -> Pixels:
+    def pictures(self, split: str) -> list[Picture]:
+        """Return the images of a split that say something, by name: its pairs, and those that have tags only.
+
+        The latter have no mask: theirs is missing, or `masked` does not list it.
+
+        Raises:
+            DataError: There is no such split, or the tags cannot be used.
+        """
+        return self.supervision.pictures(split, self.pairs(split))
+
+    @cached_property
+    def supervision(self) -> Supervision:
+        """Which masks may be used, and what is known of images besides."""
+        return Supervision(self.spec, self.root, self.listing)
+
+    @cached_property
+    def background(self) -> int | None:
+        """The id of the class that is no object; None where every class is one."""
+        name = self.spec.background
+        return background_id(self.classes) if name is None else self.classes.index(name)
+
+    @cached_property
+    def taggable(self) -> tuple[int, ...]:
+        """The ids of the classes that can be tags: all but the background."""
+        return tuple(i for i in range(self.num_classes) if i != self.background)
+
+    @cached_property
+    def mask_ids(self) -> tuple[int, ...]:
+        """The ids that training may see in masks: `mask_classes` and the background."""
+        names = self.spec.mask_classes
+        return tuple(i for i, name in enumerate(self.classes) if names is None or name in names or i == self.background)
+
+    def tags(self, picture: Picture) -> NDArray[np.bool_]:
+        """Return which classes an image shows, (K,); the background is never among them.
+
+        A mask that may be used decides for the classes it may show; the file of tags says the rest.
+
+        Raises:
+            DataError: It has neither tags nor a mask, or one cannot be read.
+        """
+        held = self._tags_seen.get(picture.id)
+        if held is None:
+            shown = self.supervision.mask_for_tags(picture)
+            seen = None if shown is None else np.unique(self._read_whole_target(shown)).tolist()
+            held = self.supervision.tags(picture, seen, self.mask_ids)
+            self._tags_seen[picture.id] = held
+        present = np.zeros(self.num_classes, np.bool_)
+        present[[i for i in held if i != self.background]] = True
+        return present
+
+    def read_pixels(self, pair: Picture) -> Pixels:
         """Return the image, (H, W, C), uint8 or uint16 as `spec.bits` says.
 
         Raises:
@@ -116,9 +173,20 @@ class Dataset:
     def read_target(self, pair: Pair) -> Target:
         """Return the class ids, (H, W), IGNORE where there is nothing to learn.
 
+        In a training mask that includes the classes that `mask_classes` leaves out.
+
         Raises:
             DataError: The mask cannot be read, or holds values that mean nothing.
         """
+        target = self._read_whole_target(pair)
+        if self.spec.mask_classes is None or pair.split != "train":
+            return target
+        kept = np.full(IGNORE + 1, IGNORE, np.uint8)
+        kept[list(self.mask_ids)] = self.mask_ids
+        shown: Target = kept[target]
+        return shown
+
+    def _read_whole_target(self, pair: Pair) -> Target:
         if self.spec.encoding in ANNOTATION_ENCODINGS:
             return read_drawn(pair, self.spec.encoding, self._meanings)
         stored = read_stored(pair.mask, colors=self.coding.colors)
@@ -140,6 +208,9 @@ class Dataset:
             for pair in self.pairs(split):
                 sizes = (pair.image.stat().st_size, pair.mask.stat().st_size)
                 digest.update(repr((pair.id, pair.key, sizes)).encode())
+        if self.spec.tags is not None or self.spec.mask_classes is not None:
+            pictures = [picture for split in self.splits for picture in self.pictures(split)]
+            digest.update(self.supervision.fingerprint(pictures, self.mask_ids))
         return digest.hexdigest()[:16]
 
 

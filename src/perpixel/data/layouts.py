@@ -74,15 +74,20 @@ def recognize(*paths: Path | str) -> Layout:
     raise DataError(_nothing_found(root))
 
 
-def list_data(sources: Sources, root: Path) -> Listing:
+def list_data(sources: Sources, root: Path, *, tagged: bool = False) -> Listing:
     """Return the pairs of any data set, whatever its masks are.
+
+    Args:
+        sources: Where images and masks are.
+        root: The folder that its paths start from.
+        tagged: Whether a list may name images without a mask.
 
     Raises:
         DataError: A folder or file is missing, or a list names what is not there.
     """
     if sources.encoding in ANNOTATION_ENCODINGS:
         return list_annotated(sources, root, sources.encoding)
-    return list_pairs(sources, root)
+    return list_pairs(sources, root, tagged=tagged)
 
 
 def finish(layout: Layout) -> Layout:

@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -22,27 +22,34 @@ from perpixel.errors import DataError
 
 
 @dataclass(frozen=True)
-class Pair:
-    """An image and its mask.
+class Picture:
+    """An image that may have no mask: its tags then say all that is known of it.
 
     Args:
-        name: The same for both; unique within the split.
+        name: Unique within the split.
         split: train, val, …
         image: The image file.
-        mask: The mask file, or the annotation file.
+        mask: The mask file, or the annotation file; None where there is none.
         key: Which image it is inside an annotation file.
     """
 
     name: str
     split: str
     image: Path
-    mask: Path
+    mask: Path | None
     key: str | int | None = None
 
     @property
     def id(self) -> str:
         """What `exclude` calls it."""
         return f"{self.split}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Pair(Picture):
+    """An image and its mask, which has the same name."""
+
+    mask: Path
 
 
 @dataclass(frozen=True)
@@ -54,12 +61,14 @@ class Listing:
         images_without_mask: Image files left over.
         masks_without_image: Mask files left over.
         clashes: Files that share a name within a split, so that nobody knows which is meant; none is used.
+        bare: The images of a split that have no mask, by split, then by name; of use where they have tags.
     """
 
     pairs: tuple[Pair, ...]
     images_without_mask: tuple[Path, ...] = ()
     masks_without_image: tuple[Path, ...] = ()
     clashes: tuple[tuple[Path, ...], ...] = ()
+    bare: tuple[Picture, ...] = ()
 
 
 class Sources(Protocol):
@@ -75,19 +84,25 @@ class Sources(Protocol):
     def encoding(self) -> str: ...  # noqa: D102
 
 
-def list_pairs(sources: Sources, root: Path) -> Listing:
+def list_pairs(sources: Sources, root: Path, *, tagged: bool = False) -> Listing:
     """Pair the images and masks of a data set whose masks are image files.
+
+    Args:
+        sources: Where they are.
+        root: The folder that its paths start from.
+        tagged: Whether a list may name images without a mask.
 
     Raises:
         DataError: A folder or list is missing, or a list names what is not there.
     """
     words = split_words(sources.splits)
-    listings = [_list_split(sources, root, split, word) for split, word in words.items()]
+    listings = [_list_split(sources, root, split, word, tagged) for split, word in words.items()]
     merged = Listing(
         tuple(pair for listing in listings for pair in listing.pairs),
         _merge(listing.images_without_mask for listing in listings),
         _merge(listing.masks_without_image for listing in listings),
         tuple(dict.fromkeys(clash for listing in listings for clash in listing.clashes)),
+        tuple(picture for listing in listings for picture in listing.bare),
     )
     return draw_splits(_forget_listed(merged), sources.splits)
 
@@ -121,11 +136,11 @@ def draw_splits(listing: Listing, splits: Splits) -> Listing:
         waiting = waiting[max(count, 0) :]
     order = split_names(splits)
     moved = [
-        Pair(p.name, drawn.get(p.name, p.split) if p.split == "train" else p.split, p.image, p.mask, p.key)
-        for p in listing.pairs
+        replace(pair, split=drawn.get(pair.name, pair.split)) if pair.split == "train" else pair
+        for pair in listing.pairs
     ]
     moved.sort(key=lambda pair: (order.index(pair.split), pair.name))
-    return Listing(tuple(moved), listing.images_without_mask, listing.masks_without_image, listing.clashes)
+    return replace(listing, pairs=tuple(moved))
 
 
 def find_files(root: Path, pattern: str, word: str = "") -> dict[str, list[Path]]:
@@ -146,7 +161,7 @@ def find_files(root: Path, pattern: str, word: str = "") -> dict[str, list[Path]
     return _group(_match_files(root, filled))
 
 
-def _list_split(sources: Sources, root: Path, split: str, word: str) -> Listing:
+def _list_split(sources: Sources, root: Path, split: str, word: str, tagged: bool) -> Listing:
     listed = is_list(word)
     images = find_files(root, sources.images, split if listed else word)
     masks = find_files(root, sources.masks, split if listed else word)
@@ -154,32 +169,38 @@ def _list_split(sources: Sources, root: Path, split: str, word: str) -> Listing:
     if "*" in sources.masks:  # a star that also matches masks
         images = _group((n, path) for n, paths in images.items() for path in paths if path not in both)
     if listed:
-        return _list_named(root, root / word, split, images, masks)
+        return _list_named(root, root / word, split, images, masks, tagged=tagged)
     return _pair_up(split, images, masks)
 
 
 def _pair_up(split: str, images: Mapping[str, list[Path]], masks: Mapping[str, list[Path]]) -> Listing:
     clashes = {n for side in (images, masks) for n, paths in side.items() if len(paths) > 1}
     shared = sorted((images.keys() & masks.keys()) - clashes)
+    lonely = sorted(images.keys() - masks.keys() - clashes)
     return Listing(
         tuple(Pair(name, split, images[name][0], masks[name][0]) for name in shared),
         tuple(p for name in sorted(images.keys() - masks.keys()) for p in images[name]),
         tuple(p for name in sorted(masks.keys() - images.keys()) for p in masks[name]),
         tuple((*images.get(name, ()), *masks.get(name, ())) for name in sorted(clashes)),
+        tuple(Picture(name, split, images[name][0], None) for name in lonely),
     )
 
 
 def _list_named(
-    root: Path, source: Path, split: str, images: dict[str, list[Path]], masks: dict[str, list[Path]]
+    root: Path, source: Path, split: str, images: dict[str, list[Path]], masks: dict[str, list[Path]], *, tagged: bool
 ) -> Listing:
-    pairs, lost = [], []
+    pairs: list[Pair] = []
+    bare: dict[str, Picture] = {}
+    lost = []
     for line in read_list(source):
         found = _find_line(root, source, line, images, masks)
-        if found is None:
-            lost.append(line)
-        else:
+        if found is not None:
             name, image, mask = found
             pairs.append(Pair(name, split, image, mask))
+        elif tagged and (lonely := _find_image(line, images)) is not None:
+            bare[lonely[0]] = Picture(lonely[0], split, lonely[1], None)
+        else:
+            lost.append(line)
     if lost:
         more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
         raise DataError(
@@ -193,6 +214,7 @@ def _list_named(
         tuple(unique[name] for name in sorted(unique)),
         tuple(p for paths in images.values() for p in paths if p not in used),
         tuple(p for paths in masks.values() for p in paths if p not in used),
+        bare=tuple(bare[name] for name in sorted(bare)),
     )
 
 
@@ -210,6 +232,13 @@ def _find_line(
     short = Path(name).name
     resolve_inside(root, line, source)
     return (short, images[short][0], masks[short][0]) if short in images and short in masks else None
+
+
+def _find_image(line: str, images: dict[str, list[Path]]) -> tuple[str, Path] | None:
+    """Return (name, image) of a line that names an image alone."""
+    name = _without_suffix(line)
+    short = name if name in images else Path(name).name
+    return (short, images[short][0]) if short in images else None
 
 
 def _without_suffix(name: str) -> str:
@@ -251,9 +280,9 @@ def _merge(groups: Iterable[tuple[Path, ...]]) -> tuple[Path, ...]:
 def _forget_listed(listing: Listing) -> Listing:
     """Leave out of the leftovers what another split's list uses."""
     used = {path for pair in listing.pairs for path in (pair.image, pair.mask)}
-    return Listing(
-        listing.pairs,
-        tuple(path for path in listing.images_without_mask if path not in used),
-        tuple(path for path in listing.masks_without_image if path not in used),
-        listing.clashes,
+    return replace(
+        listing,
+        images_without_mask=tuple(path for path in listing.images_without_mask if path not in used),
+        masks_without_image=tuple(path for path in listing.masks_without_image if path not in used),
+        bare=tuple(picture for picture in listing.bare if picture.image not in used),
     )

@@ -87,6 +87,10 @@ class DatasetSpec(BaseModel):
         mask_values: Stored value (or colour, or label name) -> class name; null is ignored.
         encoding: How masks are stored.
         exclude: Pairs left out, as "split/name".
+        background: The class that is no object, and so is never a tag; unless told, the one that is called so.
+        tags: A file of image-level tags; or "from-masks", which reads them off the masks.
+        masked: A list of the training images whose masks may be used; all unless told.
+        mask_classes: The classes that training may see in masks, besides the background; all unless told.
         channels: Of an image; 1 for grey, 3 for colour.
         bits: Of a channel; 8 or 16.
         color_tolerance: How far a stored value may lie from a known one, in levels; farther is ignored.
@@ -109,6 +113,10 @@ class DatasetSpec(BaseModel):
     mask_values: dict[int | str, str | None] = Field(default_factory=dict)
     encoding: Encoding = "index"
     exclude: tuple[str, ...] = ()
+    background: str | None = None
+    tags: str | None = None
+    masked: str | None = None
+    mask_classes: tuple[str, ...] | None = None
     channels: int = Field(default=3, ge=1, le=4096)
     bits: Literal[8, 16] = 8
     color_tolerance: int = Field(default=0, ge=0, le=441)
@@ -214,6 +222,7 @@ class DatasetSpec(BaseModel):
     def _check_together(self) -> "DatasetSpec":
         _check_meanings(self)
         _check_lengths(self)
+        _check_class_names(self)
         return self
 
 
@@ -278,6 +287,21 @@ def _check_lengths(spec: DatasetSpec) -> None:
         values = getattr(spec, key)
         if values is not None and len(values) != spec.channels:
             raise ValueError(f"{key}: expected {spec.channels}, one for each channel, got {len(values)}")
+
+
+def _check_class_names(spec: DatasetSpec) -> None:
+    """`background` and `mask_classes` name classes."""
+    named = {"background": () if spec.background is None else (spec.background,)}
+    named["mask_classes"] = spec.mask_classes or ()
+    for key, names in named.items():
+        for name in names:
+            if name not in spec.classes:
+                raise ValueError(
+                    f"{key}: expected a name from classes, got {name!r}.{nearest(name, spec.classes)} "
+                    f"Known: {', '.join(spec.classes)}"
+                )
+    if spec.mask_classes is not None and not spec.mask_classes:
+        raise ValueError("mask_classes: expected at least one class, got none. Leave the key out to use every mask")
 
 
 def nearest(name: str, known: Sequence[str]) -> str:

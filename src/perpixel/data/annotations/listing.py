@@ -8,7 +8,7 @@ from perpixel.data.annotations.labelme import read_labelme
 from perpixel.data.annotations.read import open_coco, open_cvat
 from perpixel.data.images import list_images
 from perpixel.data.lists import resolve_inside
-from perpixel.data.pairs import Listing, Pair, Sources, draw_splits, split_words
+from perpixel.data.pairs import Listing, Pair, Picture, Sources, draw_splits, split_words
 from perpixel.errors import DataError
 
 
@@ -29,8 +29,9 @@ def list_annotated(sources: Sources, root: Path, encoding: str) -> Listing:
             else:
                 lost.append(image)
     used = {pair.image for pair in pairs}
-    bare = tuple(path for path in _all_images(sources, root) if path not in used)
-    return draw_splits(Listing(tuple(pairs), bare, tuple(lost)), sources.splits)
+    bare = tuple(picture for picture in _all_images(sources, root) if picture.image not in used)
+    listing = Listing(tuple(pairs), tuple(picture.image for picture in bare), tuple(lost), bare=bare)
+    return draw_splits(listing, sources.splits)
 
 
 def read_labels(sources: Sources, root: Path, encoding: str) -> tuple[str, ...]:
@@ -92,11 +93,12 @@ def _labelme(folder: Path, masks: Path, root: Path) -> Iterator[Entry]:
         yield name, image, path, None
 
 
-def _all_images(sources: Sources, root: Path) -> list[Path]:
-    """Return every image below the folders that file names start from."""
-    found: dict[Path, None] = {}
-    for word in split_words(sources.splits).values():
+def _all_images(sources: Sources, root: Path) -> list[Picture]:
+    """Return every image below the folders that file names start from, in the first split whose folder holds it."""
+    found: dict[Path, Picture] = {}
+    for split, word in split_words(sources.splits).items():
         folder = root / sources.images.replace("{split}", word)
-        if folder.is_dir():
-            found |= dict.fromkeys(list_images(folder))
-    return list(found)
+        for path in list_images(folder) if folder.is_dir() else ():
+            name = path.relative_to(folder).with_suffix("").as_posix()
+            found.setdefault(path, Picture(name, split, path, None))
+    return list(found.values())
