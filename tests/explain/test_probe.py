@@ -19,10 +19,23 @@ def largest(offsets: list[Offset]) -> float:
     return max(abs(shift) for each in offsets for shift in each.offset)
 
 
+class OnePass(nn.Module):
+    """A network of one pass for each label: the pass for none, before anything is compared with a threshold."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.network.segment(image, image.new_zeros(1, 1))
+        return logits
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_every_network_of_the_catalogue_is_aligned_at_five_places(name: str) -> None:
     """Half a pixel at most, along both axes."""
     network = build(name, 2, width=NARROW)
+    network = OnePass(network) if name == "decouplednet" else network
     down = alignment(network, (STRIP, 1), places=5)
     across = alignment(network, (1, STRIP), places=1)
     assert len({offset.place for offset in down}) == 5

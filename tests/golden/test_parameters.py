@@ -31,6 +31,7 @@ PARAMETERS = {
     ("bayesian-segnet", 11): 29_449_355,  # dropout has no weights
     ("bayesian-segnet-basic", 11): 1_416_587,
     ("deconvnet", 21): 251_805_653,
+    ("decouplednet", 21): 134_342_484 + 173_107_906,  # classification, and what 002_train_seg_Full_anno.prototxt trains
     ("deeplab-v1-largefov", 21): 20_505_429,
     ("deeplab-v1-msc-largefov", 21): 21_711_550,
     ("deeplab-v1-7x7", 21): 134_346_581,
@@ -41,6 +42,7 @@ PARAMETERS = {
     ("frrn-a", 19): 17_746_803,  # the paper says 17.7M and 24.8M
     ("frrn-b", 19): 24_755_699,
     ("deep-contextual", 2): 24_283_526,  # of a reconstruction: no count was published
+    ("transfernet", 81): 233_952_354,  # attention-decoder.prototxt: 80 labels; its classification network is another
     ("unet", 2): 31_030_658 + 2 * 64 * 9,  # Fig. 1, and three channels instead of one
     ("unet-same", 2): 31_037_698,  # derived from the paper's count below
 }

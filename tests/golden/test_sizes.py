@@ -92,6 +92,8 @@ COARSEST = {
     **{name: BASIC for name in MODELS if MODELS[name].encoder == "segnet-basic"},
     "bayesian-segnet": list(vgg_layers()),
     "deconvnet": [*vgg_layers(), FC6],
+    "decouplednet": [*vgg_layers(), FC6],
+    "transfernet": list(vgg_layers())[:-1],
     "deeplab-v1-largefov": deeplab_layers(3, LARGE_FOV, average=True),
     "deeplab-v1-msc-largefov": deeplab_layers(3, LARGE_FOV, average=True),
     "deeplab-v1-7x7": deeplab_layers(2, Layer(7, padding=12, dilation=4)),

@@ -13,6 +13,7 @@ from torch import nn
 from perpixel.errors import UsageError
 from perpixel.models.bayesian_segnet import BayesianSegNet, BayesianSegNetBasic
 from perpixel.models.deconvnet import DeconvNet
+from perpixel.models.decouplednet import DecoupledNet
 from perpixel.models.deep_contextual import DeepContextual
 from perpixel.models.deeplab_v1 import DeepLabV1
 from perpixel.models.deeplab_v2 import ASPP_S, DeepLabV2
@@ -22,6 +23,7 @@ from perpixel.models.fcn_variants import TwoHeadedFCN
 from perpixel.models.frrn import FRRN, STAGES_A, STAGES_B
 from perpixel.models.segnet import SegNet, SegNetBasic
 from perpixel.models.segnet_study import BilinearInterpolation, EncoderAddition, FCNBasic, SingleChannelDecoder
+from perpixel.models.transfernet import TransferNet
 from perpixel.models.unet import UNet
 from perpixel.models.unet_same import unet_same
 
@@ -52,9 +54,11 @@ SEGNET = "Badrinarayanan, TPAMI 2017, 1511.00561"
 DEEPLAB_V1 = "Chen, ICLR 2015, 1412.7062"
 DEEPLAB_V2 = "Chen, PAMI 2018, 1606.00915"
 DECONVNET = "Noh, ICCV 2015, 1505.04366"
+DECOUPLEDNET = "Hong, NIPS 2015, 1506.04924"
 BAYESIAN = "Kendall, BMVC 2017, 1511.02680"
 FULL_RESOLUTION = "Pohlen, CVPR 2017, 1611.08323"
 DEEP_CONTEXTUAL = "Chen, AAAI 2016"
+TRANSFERNET = "Hong, CVPR 2016, 1512.07928"
 UNET = "Ronneberger, MICCAI 2015, 1505.04597"
 
 MODELS = {
@@ -170,6 +174,14 @@ MODELS = {
     "deconvnet": Row(
         DeconvNet, paper=DECONVNET, encoder="vgg16", num_classes=21, output_stride=32, receptive_field=404
     ),
+    "decouplednet": Row(
+        partial(DecoupledNet, input_size=0),
+        paper=DECOUPLEDNET,
+        encoder="vgg16",
+        num_classes=21,
+        output_stride=32,
+        receptive_field=404,
+    ),
     "deeplab-v1-largefov": Row(
         DeepLabV1,
         paper=DEEPLAB_V1,
@@ -244,6 +256,9 @@ MODELS = {
     ),
     "deep-contextual": Row(
         DeepContextual, paper=DEEP_CONTEXTUAL, encoder="vgg16", num_classes=2, output_stride=8, receptive_field=140
+    ),
+    "transfernet": Row(
+        TransferNet, paper=TRANSFERNET, encoder="vgg16", num_classes=81, output_stride=16, receptive_field=196
     ),
     "unet": Row(UNet, paper=UNET, encoder="unet", num_classes=2, output_stride=16, receptive_field=140),
     "unet-same": Row(unet_same, paper=UNET, encoder="unet", num_classes=2, output_stride=16, receptive_field=140),
