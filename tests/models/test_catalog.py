@@ -14,8 +14,8 @@ def test_a_mistyped_name_is_answered_with_the_nearest() -> None:
 
 
 def test_a_name_like_no_other_is_answered_with_the_list() -> None:
-    with pytest.raises(UsageError, match=r"no model named 'transformer'\. Known: "):
-        build("transformer", 2)
+    with pytest.raises(UsageError, match=r"no model named 'mask2former'\. Known: "):
+        build("mask2former", 2)
 
 
 def test_a_mistyped_option_is_answered_with_the_nearest() -> None:

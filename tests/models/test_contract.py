@@ -130,7 +130,8 @@ def test_two_images_are_learned(name: str) -> None:
     """Bright and dark halves, from scratch, in forty updates."""
     torch.manual_seed(0)
     padded = name.startswith("fcn") and "padding" in inspect.signature(MODELS[name].network).parameters
-    options = {"padding": 1} if padded else {}
+    fresh = {"input_size": 64, "feature_scale": 1.0, "batch_norm": True} if name == "transfernet" else {}
+    options = {"padding": 1} if padded else fresh
     network = build(name, 2, width=1 / 8, **options).train()
     target = torch.zeros(2, 32, 40, dtype=torch.int64)
     target[0, :, 20:], target[1, :16] = 1, 1
