@@ -124,6 +124,8 @@ PRESETS: dict[str, CrfOptions] = {
     # HyeonwooNoh/DeconvNet, inference/generate_EDeconvNet_CRF_results.m. Its Densecrf class is not in the repository;
     # the normalisation is that of the library the class wraps (2013's, symmetric), which is uncertain.
     "deconvnet": CrfOptions((5, 20, 3), (3, 3), 10, "symmetric"),
+    # maga33/TransferNet, inference/TransferNet_inference.m: for one label against the background, with the same class.
+    "transfernet": CrfOptions((5, 20, 3), (3, 3), 10, "symmetric"),
     # torrvision/crfasrnn: TVG_CRFRNN_new_deploy.prototxt (deviations), spatial.par and bilateral.par (weights before
     # training), multi_stage_meanfield.cpp (normalised after). 5 iterations in training, 10 at test.
     "crf-as-rnn": CrfOptions((5, 160, 3), (3, 3), 10, "after"),
