@@ -276,10 +276,20 @@ class TransferNet(nn.Module):
         if self.classifier is not None:
             logits: Tensor = self.classifier(seen if isinstance(self.classifier, TagClassifier) else encoded.features)
             return logits
-        each = torch.eye(self.num_labels, device=encoded.features.device, dtype=encoded.features.dtype)
-        features = [self._attend(encoded, label.expand(encoded.features.shape[0], -1)).feature for label in each]
-        heads = self.class_head(torch.stack(features, 1)).softmax(-1)
+        features = self._look(encoded)
+        heads: Tensor = self.class_head(features).softmax(-1)
         return torch.logit(heads.diagonal(dim1=-2, dim2=-1), eps=1e-6)
+
+    def _look(self, encoded: Encoded) -> Float[Tensor, "N L C"]:
+        """Return z of every label."""
+        features, _, evidence = encoded
+        count, size = features.shape[0], (features.shape[-2], features.shape[-1])
+        if self.attention is None:
+            return features.mean((-2, -1))[:, None].expand(-1, self.num_labels, -1)
+        each = evidence[:, None].expand(-1, self.num_labels, -1, -1).flatten(0, 1)
+        labels = torch.eye(self.num_labels, device=features.device, dtype=features.dtype).repeat(count, 1)
+        attention = self.attention(each, labels, size).view(count, self.num_labels, -1)
+        return attention @ features.flatten(2).transpose(1, 2)
 
     # ---- sizes ---------------------------------------------------------------------------------------
 
