@@ -291,7 +291,7 @@ def _check_lengths(spec: DatasetSpec) -> None:
 
 def _check_class_names(spec: DatasetSpec) -> None:
     """`background` and `mask_classes` name classes."""
-    named = {"background": () if spec.background is None else (spec.background,)}
+    named: dict[str, tuple[str, ...]] = {"background": (spec.background,) if spec.background is not None else ()}
     named["mask_classes"] = spec.mask_classes or ()
     for key, names in named.items():
         for name in names:

@@ -5,11 +5,10 @@ Letters: H W pixels.
 
 import operator
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from perpixel.data.masks import IGNORE
@@ -80,62 +79,101 @@ def write_scenes(
     Raises:
         UsageError: The size is too small, or there is nothing to write.
     """
+    check_size(image_size)
+    drawn = Drawn("synthetic-streets", CLASSES, COLORS, lambda index: scene((seed, index), image_size))
+    return write_drawn(Path(folder), counts, drawn, progress)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A data set that a program draws.
+
+    Args:
+        name: What to call it.
+        classes: Names, in the order of their ids.
+        colors: One for each class.
+        draw: From a picture's number to its pixels and class ids.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    colors: tuple[Color, ...]
+    draw: Callable[[int], tuple[Pixels, Target]]
+
+
+def write_drawn(
+    folder: Path,
+    counts: Mapping[str, int],
+    drawn: Drawn,
+    progress: Callable[[int, int], None] | None = None,
+    note: Callable[[str, str, Target], None] | None = None,
+) -> DatasetSpec:
+    """Write what a program draws as images/SPLIT, masks/SPLIT and dataset.yaml.
+
+    Args:
+        folder: Made where it is missing; files of the same names are replaced.
+        counts: How many pictures each split gets.
+        drawn: What is drawn.
+        progress: Called with (pictures written, pictures in all) after each.
+        note: Called with each picture's split, name and class ids.
+
+    Returns: What dataset.yaml says, statistics of the split "train" included.
+    Raises:
+        UsageError: There is nothing to write.
+    """
     total = sum(counts.values())
     if total < 1 or min(counts.values()) < 0:
         raise UsageError(
-            f"write_scenes: expected at least one scene to write, got {dict(counts)}. "
-            'Say e.g. {"train": 300, "val": 60}.'
+            f'write: expected at least one scene to write, got {dict(counts)}. Say e.g. {{"train": 300, "val": 60}}.'
         )
-    folder, scenes = Path(folder), SyntheticScenes(total, image_size, seed)
-    statistics, index = _Statistics(), 0
+    statistics, index = _Statistics(len(drawn.classes)), 0
     for split, count in counts.items():
         for part in ("images", "masks"):
             (folder / part / split).mkdir(parents=True, exist_ok=True)
         for _ in range(count):
-            pixels, target = scenes[index]
-            name = f"scene-{index:05d}.png"
-            Image.fromarray(pixels).save(folder / "images" / split / name, compress_level=3)
-            save_index_png(folder / "masks" / split / name, target, COLORS)
+            pixels, target = drawn.draw(index)
+            name = f"scene-{index:05d}"
+            Image.fromarray(pixels).save(folder / "images" / split / f"{name}.png", compress_level=3)
+            save_index_png(folder / "masks" / split / f"{name}.png", target, drawn.colors)
             if split == "train":
                 statistics.add(pixels, target)
+            if note is not None:
+                note(split, name, target)
             index += 1
             if progress is not None:
                 progress(index, total)
-    spec = _describe(tuple(counts), statistics)
+    spec = _describe(drawn, tuple(counts), statistics)
     spec.save(folder / "dataset.yaml")
     return spec
 
 
-@dataclass
 class _Statistics:
     """Sums over the training scenes."""
 
-    pixels: int = 0
-    total: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
-    squares: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
-    ids: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(CLASSES), np.int64))
-    images: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(CLASSES), np.int64))
-    shown: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(CLASSES), np.int64))
+    def __init__(self, num_classes: int) -> None:
+        self.pixels = 0
+        self.total, self.squares = np.zeros(3), np.zeros(3)
+        self.ids, self.images, self.shown = (np.zeros(num_classes, np.int64) for _ in range(3))
 
     def add(self, pixels: Pixels, target: Target) -> None:
         values = pixels.reshape(-1, 3).astype(np.float64)
         self.pixels += len(values)
         self.total += values.sum(0)
         self.squares += (values**2).sum(0)
-        found = np.bincount(target.ravel(), minlength=IGNORE + 1)[: len(CLASSES)]
+        found = np.bincount(target.ravel(), minlength=IGNORE + 1)[: len(self.ids)]
         self.ids += found
         self.images += found > 0
         self.shown += np.where(found > 0, found.sum(), 0)
 
 
-def _describe(splits: tuple[str, ...], statistics: _Statistics) -> DatasetSpec:
+def _describe(drawn: Drawn, splits: tuple[str, ...], statistics: _Statistics) -> DatasetSpec:
     spec = DatasetSpec(
-        name="synthetic-streets",
+        name=drawn.name,
         images="images/{split}",
         masks="masks/{split}",
         splits=splits,
-        classes=CLASSES,
-        colors=COLORS,
+        classes=drawn.classes,
+        colors=drawn.colors,
         ignore=(IGNORE,),
     )
     if not statistics.pixels:

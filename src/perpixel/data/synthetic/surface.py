@@ -20,8 +20,8 @@ Colors = NDArray[np.float32]
 def add_grain(colors: Colors, ids: NDArray[np.uint8], rng: np.random.Generator) -> Colors:
     """Vary the brightness of every surface."""
     size = (ids.shape[0], ids.shape[1])
-    fine = _smooth_noise(size, 1.6, rng)
-    coarse = 0.6 * _smooth_noise(size, 8, rng) + 0.4 * _smooth_noise(size, 24, rng)
+    fine = smooth_noise(size, 1.6, rng)
+    coarse = 0.6 * smooth_noise(size, 8, rng) + 0.4 * smooth_noise(size, 24, rng)
     change = 1 + _table(FINE, 0.02)[ids] * fine + _table(COARSE, 0.03)[ids] * coarse
     change[ids == SKY] = 1
     return colors * change[..., None].astype(np.float32)
@@ -33,7 +33,7 @@ def add_clouds(
     """Lay clouds over the sky, flatter towards the horizon."""
     size = (ids.shape[0], ids.shape[1])
     noise = sum(
-        weight * _smooth_noise(size, size[1] / divisor, rng, stretch=2.4)
+        weight * smooth_noise(size, size[1] / divisor, rng, stretch=2.4)
         for divisor, weight in ((3, 0.55), (7, 0.3), (16, 0.15))
     )
     cover = np.clip((noise - 0.9 + 1.6 * light.clouds) * 0.9, 0, 0.85)
@@ -65,7 +65,7 @@ def _table(shares: dict[int, float], other: float) -> NDArray[np.float32]:
     return table
 
 
-def _smooth_noise(
+def smooth_noise(
     size: tuple[int, int], grain: float, rng: np.random.Generator, stretch: float = 1.0
 ) -> NDArray[np.float32]:
     """Return noise of mean 0 within about ±1, whose grains are so many pixels high (and `stretch` times wide)."""
