@@ -79,7 +79,7 @@ def peak() -> int:
 
 def measure_raster(options: argparse.Namespace, path: Path) -> dict[str, float]:
     """Predict a raster in this process."""
-    from perpixel.runs.raster import predict_raster
+    from perpixel.runs.predicting.raster import predict_raster
 
     segmenter = make_segmenter(options)
     before, start, cpu = peak(), time.perf_counter(), time.process_time()

@@ -74,8 +74,8 @@ def segmenter(layer: nn.Module | None = None) -> Segmenter:
 
 def predict_folder(folder: Path, out: Path, probabilities: bool = False) -> None:
     """Predict a folder; a process of its own may be told to."""
-    from perpixel.runs.inputs import find_inputs
-    from perpixel.runs.predict import Wanted, predict_inputs
+    from perpixel.runs.predicting.inputs import find_inputs
+    from perpixel.runs.predicting.predict import Wanted, predict_inputs
 
     torch.set_num_threads(1)
     inputs, failed = find_inputs([str(folder)], out)

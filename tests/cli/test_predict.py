@@ -12,7 +12,7 @@ from perpixel.cli.predict import predict_command
 from perpixel.crf.options import PRESETS
 from perpixel.errors import UsageError
 from perpixel.runs import load
-from perpixel.runs.record import Predictions
+from perpixel.runs.predicting.record import Predictions
 from tests.labelled import network, write_data, write_images, write_run
 
 
@@ -87,7 +87,7 @@ def test_a_cluster_is_given_what_was_typed(app: typer.Typer, run: str, monkeypat
         given.append((words, out, more[0].address, more[0].workers, str(segmenter.device)))
         return Predictions({})
 
-    monkeypatch.setattr("perpixel.runs.cluster.predict_on_cluster", note)
+    monkeypatch.setattr("perpixel.runs.predicting.cluster.predict_on_cluster", note)
     typed = [run, "s3://b/in", "--out", "s3://b/out", "--workers", "3", "--cluster"]
     assert CliRunner().invoke(app, [*typed, "head:6379"]).exit_code == 0
     assert CliRunner().invoke(app, [*typed, "here"]).exit_code == 0

@@ -12,8 +12,9 @@ from perpixel.cli.main import app
 from perpixel.cli.tune_crf import stopped_by_sigterm
 from perpixel.crf.options import CrfOptions
 from perpixel.errors import UsageError
-from perpixel.runs import crf_grid, load
-from perpixel.runs.crf import load_tuned
+from perpixel.runs import load
+from perpixel.runs.crf import grid as crf_grid
+from perpixel.runs.crf.tuned import load_tuned
 from tests.labelled import network, write_data, write_run
 
 
@@ -21,7 +22,7 @@ from tests.labelled import network, write_data, write_run
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(load, "build_network", lambda _: network())
     monkeypatch.setitem(crf_grid.GRIDS, "quick", crf_grid.Grid((1,), (10,), (5, 20)))
-    monkeypatch.setattr("perpixel.runs.crf_search.RATIOS", ())
+    monkeypatch.setattr("perpixel.runs.crf.search.RATIOS", ())
     return write_run(tmp_path / "run", write_data(tmp_path / "data"))
 
 

@@ -42,7 +42,7 @@ def crf_command(
 
     Example: perpixel crf photo.jpg labelled/photo.npz --out sharp.png
     """
-    from perpixel.runs.refine import check_place, palette_beside, refine_file, save_refined
+    from perpixel.runs.crf.refine import check_place, palette_beside, refine_file, save_refined
 
     options = crf_options(preset, bilateral, spatial, iterations, normalization).replace(tile=tile)
     check_place(out)

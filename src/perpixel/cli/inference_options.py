@@ -78,7 +78,7 @@ def make_options(
 
 def _choose_crf(run: Path, word: str) -> "CrfOptions":
     """Return the CRF's numbers, and say on stderr where they are from."""
-    from perpixel.runs.crf_choice import choose_crf
+    from perpixel.runs.crf.choice import choose_crf
     from perpixel.runs.run import Run
 
     choice = choose_crf(Run.open(run), word)

@@ -23,7 +23,7 @@ from perpixel.cli.inference_options import (
 )
 
 if TYPE_CHECKING:
-    from perpixel.runs.predict import Predictions
+    from perpixel.runs.predicting.predict import Predictions
 
 SHOWN = 20  # failures named on the terminal; predictions.json has all
 
@@ -89,7 +89,7 @@ def predict_command(
 
     Example: perpixel predict runs/street photos/ --out labelled --overlay
     """
-    from perpixel.runs.predict import Wanted
+    from perpixel.runs.predicting.predict import Wanted
 
     options = make_options(
         scales, fusion, flip, tile, overlap, rotations=rotations, proposals=proposals, blend=blend, samples=samples,
@@ -112,7 +112,7 @@ def predict_command(
 def _vectors(format: str | None, simplify: float, min_area: int) -> Any:
     from perpixel.errors import UsageError
     from perpixel.export.polygons import Outlining
-    from perpixel.runs.vectors import Vectors
+    from perpixel.runs.predicting.vectors import Vectors
 
     outlining = Outlining(simplify, min_area)
     if format is None:
@@ -127,9 +127,9 @@ def _vectors(format: str | None, simplify: float, min_area: int) -> Any:
 
 def _predict(run: Path, words: list[str], out: Path, wanted: Any, options: Any, device: str | None) -> "Predictions":
     from perpixel.cli.progress import Counter
-    from perpixel.runs.inputs import find_inputs
     from perpixel.runs.load import load_run
-    from perpixel.runs.predict import predict_inputs
+    from perpixel.runs.predicting.inputs import find_inputs
+    from perpixel.runs.predicting.predict import predict_inputs
     from perpixel.runs.run import Run
 
     opened = Run.open(run)
@@ -143,7 +143,7 @@ def _predict(run: Path, words: list[str], out: Path, wanted: Any, options: Any, 
 def _paths(words: list[str]) -> list[str]:
     """Return words that are paths, `file://` taken off; addresses need a cluster."""
     from perpixel.errors import UsageError
-    from perpixel.runs.remote import is_address, without_file
+    from perpixel.runs.predicting.remote import is_address, without_file
 
     for word in filter(is_address, words):
         raise UsageError(f"predict: expected a path, got the address {word}. Add --cluster, or copy the images here.")
@@ -154,8 +154,8 @@ def _predict_on_cluster(
     run: Path, words: list[str], out: str, wanted: Any, options: Any, address: str, workers: int | None
 ) -> "Predictions":
     from perpixel.cli.progress import Counter
-    from perpixel.runs.cluster import Cluster, predict_on_cluster
     from perpixel.runs.load import load_run
+    from perpixel.runs.predicting.cluster import Cluster, predict_on_cluster
     from perpixel.runs.run import Run
 
     opened = Run.open(run)

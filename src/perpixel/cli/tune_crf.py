@@ -22,8 +22,8 @@ from perpixel.cli.inference_options import (
 )
 
 if TYPE_CHECKING:
-    from perpixel.runs.crf_search import Trial
-    from perpixel.runs.tune_crf import Tuning
+    from perpixel.runs.crf.search import Trial
+    from perpixel.runs.crf.tune import Tuning
 
 SHOWN = 10  # rows of the table
 
@@ -62,8 +62,8 @@ def tune_crf_command(
 
     Example: perpixel tune-crf runs/street --split val --images 50
     """
-    from perpixel.runs.crf_grid import find_grid
-    from perpixel.runs.tune_crf import Plan
+    from perpixel.runs.crf.grid import find_grid
+    from perpixel.runs.crf.tune import Plan
 
     plan = Plan(
         split or "", images, find_grid(grid), crf_options(None, None, spatial, iterations, normalization),
@@ -83,9 +83,9 @@ def _tune(run: Path, data: list[Path], plan: Any, device: str | None) -> "Tuning
     from dataclasses import replace
 
     from perpixel.cli.progress import Counter
+    from perpixel.runs.crf.tune import tune_crf
     from perpixel.runs.load import load_run
     from perpixel.runs.run import Run
-    from perpixel.runs.tune_crf import tune_crf
 
     opened = Run.open(run)
     dataset = opened.open_data(*data)

@@ -32,7 +32,7 @@ class CrfOptions:
             and after, as pydensecrf does; "after": n after, as the code of 2011 and DeepLab's do; "none": nothing.
         spatial_filter: "lattice" for the papers' approximation, "gaussian" for the exact sum of the spatial kernel.
         tile: Larger images are refined in overlapping tiles of this (H, W) in pixels; None takes any image whole.
-        backend: "numba" is the fast one (the extra `fast`), "torch" needs nothing more, "auto" takes the first there is.
+        backend: "numba" is the fast one (extra `fast`), "torch" needs nothing more, "auto" takes the first there is.
 
     Raises:
         UsageError: A value cannot be used.

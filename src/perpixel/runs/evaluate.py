@@ -18,7 +18,7 @@ from perpixel.inference.segmenter import Segmenter
 from perpixel.metrics.boundary import Boundary
 from perpixel.metrics.confusion import Confusion
 from perpixel.metrics.scores import Scores
-from perpixel.runs.inputs import Failure
+from perpixel.runs.predicting.inputs import Failure
 
 MUCH_IGNORED = 0.2  # share of ignored pixels from which a score says little about the images
 NAMED = 5  # best and worst images in the JSON

@@ -1,0 +1,1 @@
+"""Labelling what has no labels: images, rasters, films; into files that a rerun completes."""

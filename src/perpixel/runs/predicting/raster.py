@@ -1,0 +1,359 @@
+"""Predict a raster of any size in constant memory: read by windows, tile by tile, written row of tiles by row of tiles.
+
+    file -> window -> network -> blended with its neighbours -> class ids
+         -> rows of compressed tiles, journalled -> NAME.tif, with the file's place on the map
+
+What is in memory is one tile, a band of class ids, and what a row of tiles shares with the one below it.
+
+Letters: H W pixels, K classes.
+"""
+
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from perpixel.data.masks import IGNORE
+from perpixel.data.palette import overlay_with_legend
+from perpixel.data.rasters.open import open_raster
+from perpixel.data.rasters.raster import Facts, Raster, read_window
+from perpixel.data.rasters.writer import TILE, compress_tiles, write_tiles
+from perpixel.errors import DataError
+from perpixel.inference.carry import DiskCarry
+from perpixel.inference.options import DEFAULT, Options
+from perpixel.inference.pixels import fit
+from perpixel.inference.plan import Plan, plan_areas, plan_tiles
+from perpixel.inference.seams import Seams
+from perpixel.inference.segmenter import Segmenter
+from perpixel.ops.class_ids import class_ids
+from perpixel.runs.predicting.row_buffer import RowBuffer
+from perpixel.runs.predicting.unfinished import Unfinished
+
+MEMORY = 12 * 10**8  # bytes of one look; with all that is kept beside it, less than 2 GB
+CARRIED_BYTES = 200 * 10**6  # what tiles share with those below; more of it goes to the disk
+OVERVIEW = 2048  # pixels of an overlay's longer side
+
+Advance = Callable[[int, int], None]
+
+
+@dataclass
+class RasterResult:
+    """What became of a raster.
+
+    Attributes:
+        size: (H, W).
+        resumed: Rows that an earlier process had done.
+        seams: How tiles agreed, of the rows done now.
+        note: What made it slow to read; may be empty.
+    """
+
+    size: tuple[int, int]
+    resumed: int = 0
+    seams: Seams = field(default_factory=Seams)
+    note: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is recorded of it."""
+        told: dict[str, Any] = {"size": list(self.size)}
+        told |= {"resumed_at_row": self.resumed} if self.resumed else {}
+        told |= {"seams": self.seams.to_json()} if self.seams else {}
+        return told | ({"note": self.note} if self.note else {})
+
+
+def predict_raster(
+    segmenter: Segmenter,
+    source: Path,
+    target: Path,
+    options: Options = DEFAULT,
+    *,
+    overlay: Path | None = None,
+    original_values: bool = False,
+    made_by: dict[str, Any] | None = None,
+    ways: Mapping[str, str] | None = None,
+    advance: Advance | None = None,
+    say: Callable[[str], None] | None = None,
+) -> RasterResult:
+    """Label every pixel of a raster, and write the ids as a tiled, compressed TIFF in the palette's colours.
+
+    Memory stays below 2 GB besides the network, whatever the height; a pixel of the width takes about 1 KB. Where
+    the raster has no data, 255 is written, and said to mean no data. Ended at any moment, the next call goes on, and
+    the result is the same.
+
+    Args:
+        segmenter: The trained network.
+        source: A TIFF, BigTIFF or GeoTIFF, or what else the extra `geo` reads.
+        target: The TIFF to write; its folder is made.
+        options: How to predict.
+        overlay: Also write a small picture with the classes' colours here.
+        original_values: Write what the data set's masks store, not class ids.
+        made_by: What identifies the network, so that a half-made prediction by another is not continued.
+        ways: Which way each layer is to be computed, if the network is not prepared yet; see `Segmenter.expect`.
+        advance: Told (pixels done, pixels in all).
+        say: Told in words what makes it slow, and that it goes on with what an earlier process did.
+
+    Raises:
+        DataError: The file is damaged, or its bands do not fit the network.
+        UsageError: Another process is making it.
+    """
+    with closing(open_raster(source)) as raster:
+        job = _Job(segmenter, raster, options, original_values)
+        job.check()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with Unfinished(target, {**(made_by or {}), **job.how(source)}) as unfinished:
+            result = RasterResult(raster.facts.size, unfinished.rows, Seams(segmenter.num_classes), raster.facts.note)
+            _tell(result, say)
+            if unfinished.rows < raster.facts.size[0]:
+                with _less_memory(segmenter):
+                    job.prepare(ways if unfinished.ways is None else unfinished.ways)
+                    job.compute(unfinished, result.seams, advance or (lambda done, total: None))
+            finished = unfinished.folder / "result.tif"
+            job.write(finished, unfinished)
+            if overlay is not None:
+                picture = unfinished.folder / "overlay.png"
+                draw_overview(segmenter, raster, finished, job.stored()).save(picture)
+                os.replace(picture, overlay)
+            os.replace(finished, target)
+            unfinished.discard()
+    return result
+
+
+def _tell(result: RasterResult, say: Callable[[str], None] | None) -> None:
+    if say is not None and result.note:
+        say(result.note)
+    if say is not None and result.resumed:
+        say(f"going on at row {result.resumed} of {result.size[0]}")
+
+
+@contextmanager
+def _less_memory(segmenter: Segmenter) -> Iterator[None]:
+    memory = segmenter.memory
+    segmenter.memory = min(memory, MEMORY)
+    try:
+        yield
+    finally:
+        segmenter.memory = memory
+
+
+class _Job:
+    """One raster, and what is wanted of it."""
+
+    def __init__(self, segmenter: Segmenter, raster: Raster, options: Options, original_values: bool) -> None:
+        self.segmenter, self.raster, self.options = segmenter, raster, options
+        self.facts: Facts = raster.facts
+        self.original_values = original_values
+        self.may_be_empty = self.facts.nodata is not None or self.facts.alpha is not None
+
+    def check(self) -> None:
+        """Refuse bands that do not fit the network, by reading one pixel."""
+        self.read(slice(0, 1), slice(0, 1))
+        if self.original_values:
+            self.stored()
+
+    def how(self, source: Path) -> dict[str, Any]:
+        """Return what decides the contents, as plain values."""
+        told = source.stat()
+        return {
+            "source": [str(source.resolve()), told.st_size, told.st_mtime_ns],
+            "options": self.options.to_json(),
+            "classes": list(self.segmenter.classes),
+            "original_values": self.original_values,
+            "memory": min(MEMORY, self.segmenter.memory),
+        }
+
+    def read(self, rows: slice, columns: slice) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        """Return a window as the network expects it, and where it is empty."""
+        window = read_window(self.raster, rows, columns, self.segmenter.channels)
+        segmenter = self.segmenter
+        return fit(window.pixels, segmenter.channels, segmenter.bits, self.raster.name), window.empty
+
+    # ---- computing
+
+    def prepare(self, ways: Mapping[str, str] | None) -> None:
+        """Let the network prepare for many tiles, in the same way as for those that are done."""
+        if self.segmenter.ways is None:
+            rows, columns = self._plan()
+            self.segmenter.expect(len(rows) * len(columns), ways)
+
+    def compute(self, unfinished: Unfinished, seams: Seams, advance: Advance) -> None:
+        """Compute all rows that are not done yet, and keep each row of tiles as soon as it is whole."""
+        first, (height, width) = unfinished.rows, self.facts.size
+        ids = RowBuffer(first, width, np.uint8)
+        missing = RowBuffer(first, width, np.bool_) if self.may_be_empty else None
+        done = first * width
+        with self._carry(unfinished) as carry, ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+            windows = Ahead(self.read, self._windows(first), reader)
+            written: Future[None] | None = None
+
+            def read(rows: slice, columns: slice) -> NDArray[Any] | None:
+                pixels, empty = windows(rows, columns)
+                if missing is not None:
+                    missing.put(rows, columns, False if empty is None else empty)
+                nothing = empty is not None and bool(empty.all()) and self.options.crf is None
+                return None if nothing else pixels
+
+            for rows, columns, values in self.segmenter.stream(
+                read, self.facts.size, self.options, seams=seams, first=first, carry=carry
+            ):
+                ids.put(rows, columns, class_ids(values).cpu().numpy())
+                done += (rows.stop - max(rows.start, first)) * (columns.stop - columns.start)
+                advance(done, height * width)
+                if unfinished.ways is None and self.segmenter.ways is not None:
+                    unfinished.note_ways(self.segmenter.ways)
+                if columns.stop == width:
+                    if written is not None:
+                        written.result()
+                    part = self._take(ids, missing, rows.stop - (rows.stop % TILE if rows.stop < height else 0))
+                    written = writer.submit(self._keep, unfinished, part)
+            if written is not None:
+                written.result()
+
+    def _take(
+        self, ids: RowBuffer[np.uint8], missing: RowBuffer[np.bool_] | None, stop: int
+    ) -> tuple[int, NDArray[np.uint8]]:
+        """Return (first row, class ids) of whole rows of tiles, with what is empty marked."""
+        start, found = ids.start, ids.take(stop)
+        if missing is not None:
+            found[missing.take(stop)] = IGNORE
+        return start, found
+
+    def _keep(self, unfinished: Unfinished, part: tuple[int, NDArray[np.uint8]]) -> None:
+        start, ids = part
+        for row in range(0, len(ids), TILE):
+            values = self._values(ids[row : row + TILE])
+            fill = self.nodata if self.nodata is not None else 0
+            unfinished.add(start + row + len(values), list(compress_tiles(values, fill)))
+
+    def _windows(self, first: int) -> Iterator[tuple[slice, slice]]:
+        """Yield the windows that will be asked for; with a CRF, nothing is read ahead."""
+        if self.options.crf is not None:
+            return
+        tall, wide = self._plan()
+        for row in (row for row in tall if row.stop > first):
+            for column in wide:
+                yield slice(row.start, row.stop), slice(column.start, column.stop)
+
+    def _plan(self) -> Plan:
+        segmenter, options, size = self.segmenter, self.options, self.facts.size
+        if options.crf is not None:
+            return plan_areas(size, options.crf, segmenter.num_classes, segmenter.memory)
+        return plan_tiles(size, options, segmenter.num_classes, segmenter.scale, segmenter.memory)
+
+    def _carry(self, unfinished: Unfinished) -> AbstractContextManager[MutableMapping[int, Tensor]]:
+        rows, _ = self._plan()
+        shared = rows[0].stop - rows[1].start if len(rows) > 1 else 0
+        small = 4 * self.segmenter.num_classes * shared * self.facts.size[1] <= CARRIED_BYTES
+        return nullcontext({}) if small else DiskCarry(unfinished.carry)
+
+    # ---- writing
+
+    @property
+    def nodata(self) -> int | None:
+        """What is written where there is no data; None where there is data everywhere."""
+        if not self.may_be_empty:
+            return None
+        if not self.original_values:
+            return IGNORE
+        stored = self.stored()
+        if stored.ndim == 2:
+            return None
+        used = set(stored.tolist())
+        return max(value for value in range(int(np.iinfo(stored.dtype).max) + 1) if value not in used)
+
+    def stored(self) -> NDArray[Any]:
+        """Return what is written for each class: (K,), or (K, 3) for colours."""
+        ids = np.arange(self.segmenter.num_classes, dtype=np.uint8)
+        if not self.original_values:
+            return ids
+        if self.segmenter.coding is None:
+            raise DataError("original_values: expected a network that knows its data set's masks. Load a run.")
+        stored: NDArray[Any] = self.segmenter.coding.encode(ids[None])[0]
+        return stored
+
+    def _values(self, ids: NDArray[np.uint8]) -> NDArray[Any]:
+        if not self.original_values:
+            return ids
+        stored = self.stored()
+        fill = 0 if self.nodata is None else self.nodata
+        table = np.full((256, *stored.shape[1:]), fill, stored.dtype)
+        table[: len(stored)] = stored
+        return np.asarray(table[ids])
+
+    def write(self, path: Path, unfinished: Unfinished) -> None:
+        """Put the tiles together."""
+        stored = self.stored()
+        write_tiles(
+            path, unfinished.read_tiles(), unfinished.length, (*self.facts.size, *stored.shape[1:]), stored.dtype,
+            None if self.original_values else self.segmenter.palette, self.nodata, self.facts.place,
+        )  # fmt: skip
+
+
+class Ahead:
+    """Reads the next window while the network is busy with this one.
+
+    Args:
+        read: Returns what a window holds.
+        windows: In the order in which they will be asked for; others are read when asked for.
+        reader: One thread.
+    """
+
+    def __init__(
+        self, read: Callable[[slice, slice], Any], windows: Iterator[tuple[slice, slice]], reader: ThreadPoolExecutor
+    ) -> None:
+        self.read, self.windows, self.reader = read, windows, reader
+        self._advance()
+
+    def __call__(self, rows: slice, columns: slice) -> Any:
+        """Return what a window holds."""
+        if self.next != (rows, columns):
+            return self.reader.submit(self.read, rows, columns).result()
+        found = self.future.result()
+        self._advance()
+        return found
+
+    def _advance(self) -> None:
+        self.next = next(self.windows, None)
+        if self.next is not None:
+            self.future = self.reader.submit(self.read, *self.next)
+
+
+def draw_overview(segmenter: Segmenter, raster: Raster, labelled: Path, stored: NDArray[Any]) -> Any:
+    """Return a small picture of a raster and its prediction: every n-th pixel of every n-th row.
+
+    Args:
+        segmenter: Names the classes.
+        raster: The source.
+        labelled: The prediction.
+        stored: What it holds for each class, (K,) or (K, 3).
+    """
+    height, width = raster.facts.size
+    step = math.ceil(max(height, width) / OVERVIEW)
+    shape = (-(-height // step), -(-width // step))
+    ids = np.full(shape, IGNORE, np.uint8)
+    pixels: NDArray[Any] | None = None
+    with closing(open_raster(labelled)) as prediction:
+        for rows, columns in _parts(raster.facts.size, step):
+            shown = read_window(raster, rows, columns, segmenter.channels).pixels[::step, ::step]
+            pixels = np.zeros((*shape, shown.shape[2]), shown.dtype) if pixels is None else pixels
+            place = slice(rows.start // step, None), slice(columns.start // step, None)
+            pixels[place][: shown.shape[0], : shown.shape[1]] = shown
+            values = prediction.values(rows, columns)[::step, ::step]
+            for index, value in enumerate(stored.reshape(len(stored), -1)):
+                ids[place][: values.shape[0], : values.shape[1]][(values == value).all(axis=2)] = index
+    assert pixels is not None
+    return overlay_with_legend(pixels, ids, segmenter.palette, segmenter.classes)
+
+
+def _parts(size: tuple[int, int], step: int) -> Iterator[tuple[slice, slice]]:
+    """Cut a raster into parts that begin at multiples of `step`."""
+    high, wide = (max(1, length // step) * step for length in (TILE, 8 * TILE))
+    for row in range(0, size[0], high):
+        for column in range(0, size[1], wide):
+            yield slice(row, min(row + high, size[0])), slice(column, min(column + wide, size[1]))
