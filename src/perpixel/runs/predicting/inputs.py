@@ -10,7 +10,7 @@ Films are inputs where they are named, or match a pattern; in a folder, only ima
 import glob
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, overload
@@ -55,6 +55,16 @@ class Inputs(Sequence[Input]):
         if isinstance(index, slice):
             return Inputs(self._paths[index], self._names[index])
         return Input(Path(self._paths[index]), self._names[index])
+
+
+def without(inputs: Sequence[Input], kind: Callable[[Path], bool]) -> tuple[Sequence[Input], list[Input]]:
+    """Return the inputs whose file is not of some kind, and those that are."""
+    taken = [item for item in inputs if kind(item.source)]
+    if not taken:
+        return inputs, []
+    names = {item.name for item in taken}
+    rest = [item for item in inputs if item.name not in names]
+    return Inputs([str(item.source) for item in rest], [item.name for item in rest]), taken
 
 
 @dataclass(frozen=True)

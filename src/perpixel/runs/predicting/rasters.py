@@ -12,7 +12,7 @@ from perpixel.data.rasters.open import is_large_raster
 from perpixel.errors import UsageError
 from perpixel.inference.options import Options
 from perpixel.inference.segmenter import Segmenter
-from perpixel.runs.predicting.inputs import Input, Inputs
+from perpixel.runs.predicting.inputs import Input, without
 from perpixel.runs.predicting.places import Places
 from perpixel.runs.predicting.raster import RasterResult, predict_raster
 from perpixel.runs.predicting.steps import Wanted
@@ -30,12 +30,7 @@ class RasterProgress(Protocol):
 
 def split_rasters(inputs: Sequence[Input]) -> tuple[Sequence[Input], list[Input]]:
     """Return the images that are decoded whole, and the rasters that are not."""
-    large = [item for item in inputs if is_large_raster(item.source)]
-    if not large:
-        return inputs, []
-    names = {item.name for item in large}
-    rest = [item for item in inputs if item.name not in names]
-    return Inputs([str(item.source) for item in rest], [item.name for item in rest]), large
+    return without(inputs, is_large_raster)
 
 
 def raster_places(out: Path, wanted: Wanted, inputs: Sequence[Input], sources: dict[str, str]) -> Places:

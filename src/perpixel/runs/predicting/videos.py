@@ -13,7 +13,7 @@ from perpixel.data.videos.library import is_video_name, load_av
 from perpixel.errors import DataError, UsageError
 from perpixel.inference.options import Options
 from perpixel.inference.segmenter import Segmenter
-from perpixel.runs.predicting.inputs import Input, Inputs
+from perpixel.runs.predicting.inputs import Input, without
 from perpixel.runs.predicting.places import Places
 from perpixel.runs.predicting.steps import Wanted
 from perpixel.runs.predicting.video import VideoResult, predict_video
@@ -28,12 +28,7 @@ class VideoProgress(Protocol):
 
 def split_videos(inputs: Sequence[Input]) -> tuple[Sequence[Input], list[Input]]:
     """Return what is no film, and the films."""
-    films = [item for item in inputs if is_video_name(item.source.name)]
-    if not films:
-        return inputs, []
-    names = {item.name for item in films}
-    rest = [item for item in inputs if item.name not in names]
-    return Inputs([str(item.source) for item in rest], [item.name for item in rest]), films
+    return without(inputs, lambda path: is_video_name(path.name))
 
 
 def video_places(out: Path, wanted: Wanted, inputs: Sequence[Input], sources: dict[str, str]) -> Places:
