@@ -162,7 +162,7 @@ def test_the_decoder_sees_nothing_of_the_label_but_the_density() -> None:
     network = small()
     decoder = network.decoder
     assert isinstance(decoder, Decoder)
-    assert next(decoder.stage5.children()).in_channels == 1
+    assert next(decoder.stages["stage5"].children()).in_channels == 1
     encoded = network.encode(torch.randn(1, 3, 64, 64))
     attended = network._attend(encoded, one_hot(0))
     assert torch.equal(network._decode(encoded, attended, one_hot(0)), network._decode(encoded, attended, one_hot(2)))
@@ -288,6 +288,16 @@ def test_the_decoder_mirrors_any_vgg(encoder: str) -> None:
     deconvolutions = [layer for layer in network.decoder.modules() if isinstance(layer, nn.ConvTranspose2d)]
     last_stage = len([layer for layer in network.encoder.stages["stage5"] if isinstance(layer, nn.Conv2d)])
     assert len(deconvolutions) == len(convolutions) - last_stage + 1
+
+
+@pytest.mark.parametrize(("stages", "cells"), [(5, 4), (4, 8), (3, 16)])
+def test_fewer_stages_make_finer_cells(stages: int, cells: int) -> None:
+    network = small(stages=stages)
+    image = torch.randn(1, 3, 64, 64)
+    assert network.attend(image, one_hot(0)).density.shape == (1, 1, cells, cells)
+    assert network(image).shape == (1, 4, 64, 64)
+    with pytest.raises(ValueError, match="expected stages from 2 to 5, got 6"):
+        small(stages=6)
 
 
 def test_an_unknown_choice_is_answered_with_the_known_ones() -> None:

@@ -54,7 +54,6 @@ CHOICES = {
     "attention": ("learned", "uniform", "tiled"),
     "classifier": ("none", "averaged", "separate"),
 }
-STRIDE = 16  # of A: four poolings
 EMBEDDED = 1024  # E at full width
 FEATURE_SCALE = 0.004  # the Scale layer between conv5_3 and all that reads it
 
@@ -95,6 +94,7 @@ class TransferNet(nn.Module):
         in_channels: Image channels; 3 for RGB.
         width: Multiplies the width of every hidden layer; 1 is the release's network.
         encoder: "vgg16" in the release; vgg11, vgg13 and vgg19 too, each also with "-bn". The decoder mirrors it.
+        stages: Of the encoder, 5 in the release: cells are 16 pixels wide. 4 or 3 make them 8 or 4, for small images.
         background: Id of the class that is never a label; -1 where the data set has none.
         input_size: Side in pixels of the square that images are resized to, or whose cells "pooled" keeps.
         embedding: "flattened" is the release's. Ours: "pooled" has the same weights, averages the features of any
@@ -124,6 +124,7 @@ class TransferNet(nn.Module):
         in_channels: int = 3,
         width: float = 1.0,
         encoder: str = "vgg16",
+        stages: int = 5,
         background: int = 0,
         input_size: int = 320,
         embedding: str = "flattened",
@@ -136,13 +137,15 @@ class TransferNet(nn.Module):
     ) -> None:
         super().__init__()
         check_choices(encoder=encoder, embedding=embedding, attention=attention, classifier=classifier)
+        if stages not in range(2, 6):
+            raise ValueError(f"TransferNet: expected stages from 2 to 5, got {stages}. The release has 5.")
         self.in_channels, self.input_size, self.whole = in_channels, input_size, embedding == "flattened"
         self.background = known_background(background, num_classes)
         self.num_labels = num_classes - (self.background is not None)
         self.feature_scale, self.threshold = feature_scale, threshold
-        widths = scaled_widths(VGGS[encoder.removesuffix("-bn")], width)
+        widths = scaled_widths(VGGS[encoder.removesuffix("-bn")][:stages], width)
         self.encoder = VGG(in_channels, widths, batch_norm=encoder.endswith("-bn"))
-        channels, cells = self.encoder.channels, -(-input_size // STRIDE)
+        channels, cells = self.encoder.channels, -(-input_size // 2 ** (len(widths) - 1))
         self.attention, self.tiled = None, attention == "tiled"
         if attention == "learned":
             self.attention = Attention(
@@ -198,6 +201,10 @@ class TransferNet(nn.Module):
         check_image(image, self.in_channels)
         seen = self._as_seen(image)
         return self._classify(seen, self._encode(seen))
+
+    def perceive(self, image: Float[Tensor, "N C H W"]) -> Float[Tensor, "N L"]:
+        """Return the same without the classifier: how surely the class head takes what each label looks at for it."""
+        return self._perceive(self.encode(image))
 
     def activation_maps(self, image: Float[Tensor, "N C H W"]) -> Float[Tensor, "N L H W"]:
         """Return the logits of `classify` before they are averaged: where the classifier sees each label.
@@ -276,8 +283,10 @@ class TransferNet(nn.Module):
         if self.classifier is not None:
             logits: Tensor = self.classifier(seen if isinstance(self.classifier, TagClassifier) else encoded.features)
             return logits
-        features = self._look(encoded)
-        heads: Tensor = self.class_head(features).softmax(-1)
+        return self._perceive(encoded)
+
+    def _perceive(self, encoded: Encoded) -> Float[Tensor, "N L"]:
+        heads: Tensor = self.class_head(self._look(encoded)).softmax(-1)
         return torch.logit(heads.diagonal(dim1=-2, dim2=-1), eps=1e-6)
 
     def _look(self, encoded: Encoded) -> Float[Tensor, "N L C"]:

@@ -125,7 +125,7 @@ class Averaged(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Unpool and deconvolve, four times, to the logits of background and label.
+    """Unpool and deconvolve, to the logits of background and label.
 
     Args:
         seen: Channels that it gets: 1, s.
@@ -136,22 +136,16 @@ class Decoder(nn.Module):
     def __init__(self, seen: int, widths: Widths, batch_norm: bool = False) -> None:
         super().__init__()
         self.batch_norm = batch_norm
-        self.stage5 = nn.Sequential()
-        first = nn.ConvTranspose2d(seen, widths[3][-1], kernel_size=3, padding=1)
-        add(self.stage5, "deconv5_1", first, "debn5_1" if batch_norm else None)
-        self.stages = nn.ModuleDict(
-            {
-                f"stage{number}": mirrored(number, widths[number - 1], self.narrower(widths, number), batch_norm)
-                for number in (4, 3, 2, 1)
-            }
-        )
+        deepest = len(widths)
+        self.stages = nn.ModuleDict({f"stage{deepest}": nn.Sequential()})
+        first = nn.ConvTranspose2d(seen, widths[deepest - 2][-1], kernel_size=3, padding=1)
+        norm = f"debn{deepest}_1" if batch_norm else None
+        add(self.stages[f"stage{deepest}"], f"deconv{deepest}_1", first, norm)  # type: ignore[arg-type]
+        for number in range(deepest - 1, 0, -1):
+            narrower = widths[max(number - 2, 0)][-1]
+            self.stages[f"stage{number}"] = mirrored(number, widths[number - 1], narrower, batch_norm)
         self.score = nn.Conv2d(widths[0][0], 2, kernel_size=1)
         self.initialize()
-
-    @staticmethod
-    def narrower(widths: Widths, number: int) -> int:
-        """Return the width that a stage ends with, for the next one."""
-        return widths[max(number - 2, 0)][-1]
 
     def initialize(self) -> None:
         """Draw first weights as released: Gaussian of deviation 0.01; normalised ones after He."""
@@ -166,8 +160,9 @@ class Decoder(nn.Module):
 
     def forward(self, seen: Float[Tensor, "N _ h w"], switches: Sequence[Switches]) -> Float[Tensor, "N 2 H W"]:
         """Return logits at the size that the first pooling saw."""
-        features = self.stage5(seen)
-        for stage, where in zip(self.stages.values(), reversed(switches), strict=True):
+        deepest, *shallower = self.stages.values()
+        features = deepest(seen)
+        for stage, where in zip(shallower, reversed(switches), strict=True):
             features = stage(max_unpool(features, where))
         logits: Tensor = self.score(features)
         return logits
