@@ -194,7 +194,7 @@ def test_without_numba_torch_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.delitem(sys.modules, "perpixel.crf.mean_field")
     assert np.array_equal(perpixel.refine(probabilities, pixels), expected)
-    with pytest.raises(UsageError, match=r"pip install 'perpixel\[crf\]'"):
+    with pytest.raises(UsageError, match=r"pip install 'perpixel\[fast\]'"):
         perpixel.refine(probabilities, pixels, backend="numba")
 
 
