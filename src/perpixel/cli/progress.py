@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
 
 from perpixel.metrics.scores import Scores
+from perpixel.metrics.tags import TagScores
 from perpixel.training.job import Job, Listener, State
 from perpixel.training.validate import Example
 
@@ -62,15 +63,11 @@ class TrainingProgress(Listener):
         if not self.live and now - self.spoken >= QUIET_SECONDS:
             self.say(f"{progress:4.0%}  {line}")
 
-    def validated(self, state: State, scores: Scores, examples: list[Example], improved: bool) -> None:
+    def validated(self, state: State, scores: Scores | TagScores, examples: list[Example], improved: bool) -> None:
         """Print one line a validation."""
-        self.last = f"mean IoU {percent(scores.mean_iou)}"
+        self.last, told = told_of(scores)
         mark = "  best so far" if improved else ""
-        self.say(
-            f"iteration {state.iteration:>6}  {clock(state.elapsed):>8}  mean IoU {percent(scores.mean_iou)}"
-            f"  (always the commonest class: {percent(scores.baseline_mean_iou)})"
-            f"  pixel accuracy {percent(scores.pixel_accuracy)}{mark}"
-        )
+        self.say(f"iteration {state.iteration:>6}  {clock(state.elapsed):>8}  {self.last}{told}{mark}")
         self.stepped_at = time.monotonic()
 
     def ended(self, state: State, finished: bool) -> None:
@@ -81,6 +78,15 @@ class TrainingProgress(Listener):
         """Print a line above the bar."""
         self.spoken = time.monotonic()
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def told_of(scores: Scores | TagScores) -> tuple[str, str]:
+    """Return the score that matters most, and the others."""
+    if isinstance(scores, TagScores):
+        others = f"  precision {percent(scores.precision)}  recall {percent(scores.recall)}"
+        return f"F1 of tags {percent(scores.f1)}", f"{others}  mean AP {percent(scores.mean_average_precision)}"
+    commonest = f"  (always the commonest class: {percent(scores.baseline_mean_iou)})"
+    return f"mean IoU {percent(scores.mean_iou)}", f"{commonest}  pixel accuracy {percent(scores.pixel_accuracy)}"
 
 
 def percent(value: float | None) -> str:

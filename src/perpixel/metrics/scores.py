@@ -83,6 +83,11 @@ class Scores:
             ignored_share=_ratio(float(confusion.ignored), confusion.ignored + total),
         )
 
+    def columns(self) -> dict[str, float | None]:
+        """Return what `metrics.csv` and TensorBoard keep of a validation."""
+        names = ("pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou")
+        return {name: getattr(self, name) for name in names}
+
     def to_json(self, classes: Sequence[str]) -> dict[str, Any]:
         """Return everything as plain values; `classes` names the K classes."""
         if len(classes) != len(self.iou):

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+
+T = TypeVar("T")
 
 
 class WeightAverage:
@@ -52,20 +55,22 @@ class WeightAverage:
 
 
 @torch.no_grad()
-def recompute_batch_norm(model: nn.Module, images: Iterable[Tensor], forward: Callable[[Tensor], object]) -> None:
+def recompute_batch_norm(model: nn.Module, batches: Iterable[T], forward: Callable[[T], object]) -> None:
     """Replace running statistics by the plain average over batches of the training set.
+
+    Only of layers that training moves: a part that stays in evaluation mode keeps what it has.
 
     Source: SegNet-Tutorial, Scripts/compute_bn_statistics.py; the released nets keep no running averages.
     """
-    norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    model.train()
+    norms = [norm for norm in model.modules() if isinstance(norm, nn.modules.batchnorm._BatchNorm) and norm.training]
     if not norms:
         return
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None
-    model.train()
-    for image in images:
-        forward(image)
+    for batch in batches:
+        forward(batch)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

@@ -2,7 +2,7 @@
 
 import signal
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from perpixel.data.dataset import Dataset as PairedDataset
-from perpixel.data.dataset import Pair
+from perpixel.data.dataset import Pair, Picture
 from perpixel.data.masks import IGNORE
 from perpixel.data.normalization import Normalization
 from perpixel.data.transforms import Transform, augment
@@ -26,6 +26,10 @@ from perpixel.ops.resize import scaled_size
 from perpixel.training.order import SampleOrder, sample_generator
 from perpixel.training.recipe import Recipe
 
+Plain = tuple[NDArray[Any], NDArray[np.uint8], str]  # pixels, target, name
+Labelled = tuple[NDArray[Any], NDArray[np.uint8], str, NDArray[np.float32]]  # and labels
+Sample = Plain | Labelled
+
 CACHE_BYTES = 1 << 30
 AHEAD = 4
 
@@ -34,12 +38,13 @@ AHEAD = 4
 class Batch:
     """Pixels and targets as stored integers; the device normalises them.
 
-    Letters: N batch, C channels, H W pixels. `counter` is the number of the batch's first sample.
+    Letters: N batch, C channels, L labels, H W pixels. `counter` is the number of the batch's first sample.
     """
 
     pixels: Tensor  # (N, H, W, C) uint8 or uint16
     target: Tensor  # (N, H, W) uint8, IGNORE where nothing counts
     names: tuple[str, ...]
+    labels: Tensor | None = None  # (N, L) float, 0 or 1: what an image shows, or what is asked of it
 
 
 class TrainingSamples(Dataset[Any]):
@@ -62,7 +67,7 @@ class TrainingSamples(Dataset[Any]):
         transform: Transform | None = None,
     ) -> None:
         self.dataset = dataset
-        self.pairs = dataset.pairs("train")
+        self.pairs = self.listed(dataset)
         self.order = SampleOrder(len(self.pairs), seed)
         self.recipe = recipe
         self.seed = seed
@@ -73,10 +78,14 @@ class TrainingSamples(Dataset[Any]):
         self.augmentation = recipe.augmentation.model_copy(update={"scale": (low, high)})
         self._cache = PixelCache(CACHE_BYTES)
 
+    def listed(self, dataset: PairedDataset) -> Sequence[Picture]:
+        """Return what is trained on: images with masks."""
+        return dataset.pairs("train")
+
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def __getitem__(self, counter: int) -> tuple[NDArray[Any], NDArray[np.uint8], str]:
+    def __getitem__(self, counter: int) -> Sample:
         """Return sample number `counter`: pixels, target and the pair's name."""
         pair = self.pairs[self.order[counter]]
         pixels, target = self._cache.get(self.dataset, pair)
@@ -118,13 +127,13 @@ class PixelCache:
         self._held: OrderedDict[str, tuple[NDArray[Any], NDArray[np.uint8]]] = OrderedDict()
         self._lock = Lock()
 
-    def get(self, dataset: PairedDataset, pair: Pair) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-        """Return the decoded pair, from memory if it is there."""
+    def get(self, dataset: PairedDataset, pair: Picture) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+        """Return the decoded pair, from memory if it is there; all ignored where an image has no mask."""
         key = f"{pair.split}/{pair.name}"
         held = self._held.get(key)
         if held is not None:
             return held
-        pixels, target = dataset.read(pair)
+        pixels, target = read_picture(dataset, pair)
         with self._lock:
             size = pixels.nbytes + target.nbytes
             if key not in self._held and self.used + size <= self.limit:
@@ -140,6 +149,14 @@ class PixelCache:
         self.__init__(state["limit"])  # type: ignore[misc]
 
 
+def read_picture(dataset: PairedDataset, picture: Picture) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """Return pixels and target; without a mask the target is ignored everywhere."""
+    if isinstance(picture, Pair):
+        return dataset.read(picture)
+    pixels = dataset.read_pixels(picture)
+    return pixels, np.full(pixels.shape[:2], IGNORE, np.uint8)
+
+
 def normalize(pixels: Tensor, normalization: Normalization) -> Tensor:
     """Return stored pixels (N, H, W, C) as an image (N, C, H, W), on the device where they are.
 
@@ -151,19 +168,21 @@ def normalize(pixels: Tensor, normalization: Normalization) -> Tensor:
     return image.flip(1) if normalization.order == "bgr" else image
 
 
-def collate(samples: list[tuple[NDArray[Any], NDArray[np.uint8], str]]) -> Batch:
+def collate(samples: Sequence[Sample]) -> Batch:
     """Stack samples; whole images of different sizes are padded at the right and bottom, and ignored there."""
-    height = max(pixels.shape[0] for pixels, _, _ in samples)
-    width = max(pixels.shape[1] for pixels, _, _ in samples)
+    height = max(sample[0].shape[0] for sample in samples)
+    width = max(sample[0].shape[1] for sample in samples)
     first = samples[0][0]
     pixels = np.zeros((len(samples), height, width, first.shape[2]), first.dtype)
     target = np.full((len(samples), height, width), IGNORE, np.uint8)
-    for index, (sample, labels, _) in enumerate(samples):
-        h, w = labels.shape
-        pixels[index, :h, :w] = sample
-        target[index, :h, :w] = labels
-    names = tuple(name for _, _, name in samples)
-    return Batch(torch.from_numpy(pixels), torch.from_numpy(target), names)
+    for index, (shown, ids, *_) in enumerate(samples):
+        h, w = ids.shape
+        pixels[index, :h, :w] = shown
+        target[index, :h, :w] = ids
+    names = tuple(sample[2] for sample in samples)
+    labels = [sample[3] for sample in samples if len(sample) == 4]
+    stacked = torch.from_numpy(np.stack(labels)) if labels else None
+    return Batch(torch.from_numpy(pixels), torch.from_numpy(target), names, stacked)
 
 
 def stream(samples: TrainingSamples, batch_size: int, start: int, stride: int, workers: int) -> Iterator[Batch]:

@@ -22,21 +22,21 @@ from torch import Tensor, nn
 
 from perpixel.errors import DataError, OutOfMemory, UsageError
 from perpixel.metrics.scores import Scores
+from perpixel.metrics.tags import TagScores
 from perpixel.training import files
 from perpixel.training.average import WeightAverage, recompute_batch_norm
-from perpixel.training.batches import Batch, TrainingSamples, collate, normalize, stream
+from perpixel.training.batches import Batch, collate, normalize, stream
 from perpixel.training.budget import Spending
 from perpixel.training.distributed import World, agree, join_world, lead_value, leave_world, share_model
 from perpixel.training.guard import LossGuard
 from perpixel.training.job import Job, Listener, Outcome, State
 from perpixel.training.machine import Plan, choose_plan
 from perpixel.training.memory import free_bytes, require_memory, step_bytes
-from perpixel.training.objective import Objective
 from perpixel.training.optimizer import freeze, make_optimizer, set_rate
 from perpixel.training.order import iteration_seed
 from perpixel.training.schedule import rate_factor
 from perpixel.training.signals import stop_on_signals
-from perpixel.training.validate import validate
+from perpixel.training.tasks import TASKS
 
 SAVE_EVERY = 60.0  # seconds between checkpoints, at least; writing may take a twentieth of the time at most
 
@@ -76,12 +76,13 @@ class Fit:
         self.model = model.to(job.device)
         freeze(self.model, self.recipe.trainable)
         weights = None if job.weights is None else torch.tensor(job.weights, dtype=torch.float32)
-        self.objective = Objective(self.model, self.recipe, weights).to(job.device)
+        self.task = TASKS[self.recipe.task]
+        self.objective = self.task.objective(self.model, self.recipe, weights).to(job.device)
         self.optimizer = make_optimizer(self.model, self.recipe.optimizer)
         self.state = State()
         self.average = WeightAverage(self.model, self.recipe.average_weights)
         fill = tuple(job.normalization.mean)
-        self.samples = TrainingSamples(job.dataset, self.recipe, job.seed, fill, job.transform)
+        self.samples = self.task.samples(job.dataset, self.recipe, job.seed, fill, job.transform)
         self.budget = Spending.of(self.recipe, len(self.samples))
         self.images_per_iteration = self.recipe.batch_size * self.recipe.accumulate
         if self.recipe.batch_size % world.size:
@@ -132,7 +133,7 @@ class Fit:
         total = 0.0
         for _ in range(recipe.accumulate):
             batch = next(batches)
-            loss = self.shared(self.image(batch.pixels), self.target(batch))
+            loss = self.shared(self.image(batch.pixels), self.target(batch), self.labels(batch))
             value = float(loss.detach())
             self.guard.check(value, batch.names, state.iteration, rate)
             (loss / recipe.accumulate).backward()
@@ -155,6 +156,10 @@ class Fit:
     def target(self, batch: Batch) -> Tensor:
         """Return a batch's ids on the device."""
         return batch.target.to(self.job.device).long()
+
+    def labels(self, batch: Batch) -> Tensor | None:
+        """Return a batch's labels on the device, where its task has any."""
+        return None if batch.labels is None else batch.labels.to(self.job.device)
 
     # ---- before the first step -----------------------------------------------------------------------
 
@@ -183,17 +188,19 @@ class Fit:
 
     def measure(self, probe: Batch) -> tuple[Plan, dict[str, float]]:
         """Check that a batch fits, then time a step in each format on two of its images."""
-        image, target = self.image(probe.pixels[:2]), self.target(probe)[:2]
-        self.check_memory(image[:1], target[:1])
+        image, target, labels = self.image(probe.pixels[:2]), self.target(probe)[:2], self.labels(probe)
+        labels = None if labels is None else labels[:2]
+        self.check_memory(image[:1], target[:1], None if labels is None else labels[:1])
         if self.job.plan is not None:
             return self.job.plan, {}
-        objective = self.objective
-        return choose_plan(objective.outputs, image, lambda out: objective.loss(out, target), self.job.precision)
+        asked, objective = Asked(self.objective.outputs, labels), self.objective
+        return choose_plan(asked, image, lambda out: objective.loss(out, target, labels), self.job.precision)
 
-    def check_memory(self, image: Tensor, target: Tensor) -> None:
+    def check_memory(self, image: Tensor, target: Tensor, labels: Tensor | None) -> None:
         """Refuse a batch that cannot fit, with the batch and crop that would."""
         self.model.train()
-        per_image = step_bytes(self.objective.outputs, image, lambda out: self.objective.loss(out, target))
+        asked = Asked(self.objective.outputs, labels)
+        per_image = step_bytes(asked, image, lambda out: self.objective.loss(out, target, labels))
         weights = sum(p.numel() * p.element_size() for p in self.model.parameters() if p.requires_grad)
         size = (int(image.shape[-2]), int(image.shape[-1]))
         require_memory(per_image, 4 * weights, self.local_batch, size, free_bytes(self.job.device))
@@ -204,16 +211,17 @@ class Fit:
         state = {name: value.clone() for name, value in self.model.named_buffers()}
         self.model.train()
         torch.manual_seed(iteration_seed(self.job.seed, 0))
-        outputs, target = self.objective.run(self.image(probe.pixels)), self.target(probe)
+        target, labels = self.target(probe), self.labels(probe)
+        outputs = self.objective.run(self.image(probe.pixels), labels)
         blank = tuple(torch.zeros_like(logits) for logits in outputs)
-        self.guard = LossGuard(float(self.objective.loss(blank, target)))
-        self.first_loss = float(self.objective.loss(outputs, target))
+        self.guard = LossGuard(float(self.objective.loss(blank, target, labels)))
+        self.first_loss = float(self.objective.loss(outputs, target, labels))
         for name, value in self.model.named_buffers():
             value.copy_(state[name])
         first = self.first_loss if math.isfinite(self.first_loss) else 0.0
         self.guard.level = self.level or max(self.guard.level, first)
         if self.state.iteration == 0:
-            remark = self.guard.first(self.first_loss, self.job.dataset.num_classes)
+            remark = self.guard.first(self.first_loss, self.objective.ways() or self.job.dataset.num_classes)
             if remark:
                 self.listener.warned(remark)
 
@@ -238,9 +246,9 @@ class Fit:
         began = time.monotonic()
         with self.average.swapped_in(self.model):
             if self.recipe.batch_norm_statistics == "training-set":
-                recompute_batch_norm(self.model, self.probe_batches(), self.objective.run)
+                recompute_batch_norm(self.model, self.probe_batches(), lambda batch: self.objective.run(*batch))
             self.model.eval()
-            scores, examples = validate(
+            scores, examples = self.task.validate(
                 self.planned(), self.job.dataset, "val", self.one_image,
                 self.recipe.image_scale, self.world, examples=4,
             )  # fmt: skip
@@ -258,19 +266,20 @@ class Fit:
 
     def planned(self) -> nn.Module:
         """Return the model as validation runs it: in the plan's number format."""
-        return _Planned(self.model, self.plan, self.job.device)
+        return _Planned(self.task.answer(self.model), self.plan, self.job.device)
 
     def one_image(self, pixels: NDArray[Any]) -> Tensor:
         """Normalise one image (H, W, C)."""
         return self.image(torch.from_numpy(pixels.copy())[None])
 
-    def probe_batches(self) -> Iterator[Tensor]:
-        """Yield images of one epoch of the training set, in order, for batch statistics."""
+    def probe_batches(self) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Yield images of one epoch of the training set, in order, with their labels, for batch statistics."""
         size = self.recipe.batch_size
         for first in range(0, len(self.samples), size):
-            yield self.image(collate([self.samples[n] for n in range(first, first + size)]).pixels)
+            batch = collate([self.samples[n] for n in range(first, first + size)])
+            yield self.image(batch.pixels), self.labels(batch)
 
-    def keep_best(self, scores: Scores) -> bool:
+    def keep_best(self, scores: Scores | TagScores) -> bool:
         """Store the weights if no earlier validation scored as high."""
         value = getattr(scores, self.recipe.keep)
         value = -1.0 if value is None else float(value)
@@ -282,15 +291,12 @@ class Fit:
                 files.save_model(self.job.run / files.MODEL, self.model.state_dict(), facts)
         return improved
 
-    def row(self, scores: Scores) -> dict[str, Any]:
+    def row(self, scores: Scores | TagScores) -> dict[str, Any]:
         """Return one line of metrics.csv."""
         state = self.state
         loss = sum(self.recent) / len(self.recent) if self.recent else float("nan")
         images = state.iteration * self.images_per_iteration
-        rounded = {
-            key: _rounded(getattr(scores, key))
-            for key in ("pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou")
-        }
+        rounded = {key: _rounded(value) for key, value in scores.columns().items()}
         return {
             "iteration": state.iteration,
             "epoch": round(images / len(self.samples), 3),
@@ -339,6 +345,18 @@ class Fit:
         agree(finished, self.world)  # all wait until the leader's files are whole: the next phase reads them
         self.listener.ended(self.state, finished)
         return Outcome(self.state, finished)
+
+
+class Asked(nn.Module):
+    """Outputs for images alone: the labels are given."""
+
+    def __init__(self, outputs: nn.Module, labels: Tensor | None) -> None:
+        super().__init__()
+        self.outputs, self.labels = outputs, labels
+
+    def forward(self, image: Tensor) -> Any:
+        """Return what the outputs are for these labels."""
+        return self.outputs(image, self.labels)
 
 
 class _Planned(nn.Module):

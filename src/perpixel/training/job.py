@@ -10,6 +10,7 @@ from perpixel.data.dataset import Dataset
 from perpixel.data.normalization import Normalization
 from perpixel.data.transforms import Transform
 from perpixel.metrics.scores import Scores
+from perpixel.metrics.tags import TagScores
 from perpixel.training.machine import Plan, Precision
 from perpixel.training.recipe import Recipe
 from perpixel.training.validate import Example
@@ -63,7 +64,7 @@ class Listener:
     def stepped(self, state: State, loss: float, rate: float, progress: float, images: int) -> None:
         """One update was made from `images` images."""
 
-    def validated(self, state: State, scores: Scores, examples: list[Example], improved: bool) -> None:
+    def validated(self, state: State, scores: Scores | TagScores, examples: list[Example], improved: bool) -> None:
         """The validation split was scored."""
 
     def ended(self, state: State, finished: bool) -> None:

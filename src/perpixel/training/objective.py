@@ -29,6 +29,7 @@ from perpixel.training.machine import Plan
 from perpixel.training.recipe import Bootstrapped, BorderWeighted, Recipe
 
 Logits = tuple[Tensor, ...]
+Labels = Tensor | None  # (N, L), 0 or 1
 
 
 class Objective(nn.Module):
@@ -48,23 +49,38 @@ class Objective(nn.Module):
 
     def __init__(self, network: nn.Module, recipe: Recipe, class_weights: Tensor | None = None) -> None:
         super().__init__()
-        self.outputs, self.recipe = Outputs(network), recipe
+        self.outputs, self.recipe = self.outputs_of(network), recipe
         self.register_buffer("class_weights", class_weights, persistent=False)
         self.plan = Plan(bfloat16=False, channels_last=False)
         self.auxiliary = 1.0
 
-    def forward(self, image: Float[Tensor, "N C H W"], target: Int64[Tensor, "N H W"]) -> Float[Tensor, ""]:
-        """Return the loss of a batch."""
-        return self.loss(self.run(image), target)
+    def outputs_of(self, network: nn.Module) -> "Outputs":
+        """Return what is trained of a network."""
+        return Outputs(network)
 
-    def run(self, image: Float[Tensor, "N C H W"]) -> Logits:
+    def ways(self) -> int | None:
+        """Return how many answers each question has; None: as many as the data has classes."""
+        return None
+
+    def forward(
+        self, image: Float[Tensor, "N C H W"], target: Int64[Tensor, "N H W"], labels: Labels = None
+    ) -> Float[Tensor, ""]:
+        """Return the loss of a batch."""
+        return self.loss(self.run(image, labels), target, labels)
+
+    def run(self, image: Float[Tensor, "N C H W"], labels: Labels = None) -> Logits:
         """Return the outputs, computed in the plan's number format."""
         with self.plan.autocast(image.device):
-            logits: Logits = self.outputs(image)
+            logits: Logits = self.outputs(image, labels)
         return logits
 
-    def loss(self, outputs: Logits, target: Int64[Tensor, "N H W"]) -> Float[Tensor, ""]:
+    def loss(self, outputs: Logits, target: Int64[Tensor, "N H W"], labels: Labels = None) -> Float[Tensor, ""]:
         """Return the weighted sum of the outputs' losses.
+
+        Args:
+            outputs: Of `run`.
+            target: Ids.
+            labels: What the samples are labelled with; only other tasks look at it.
 
         Raises:
             UsageError: There are more or fewer weights than outputs, or an output scores groups that are not given.
@@ -131,7 +147,7 @@ class Outputs(nn.Module):
         self.network = network
         self.weights: tuple[float, ...] | None = getattr(network, "loss_weights", None)
 
-    def forward(self, image: Float[Tensor, "N C H W"]) -> Logits:
+    def forward(self, image: Float[Tensor, "N C H W"], labels: Labels = None) -> Logits:
         """Return what the network is trained on."""
         several: Any = getattr(self.network, "training_logits", None)
         return (self.network(image),) if several is None else tuple(several(image))

@@ -6,7 +6,7 @@ is one `replace` away. Nothing in it is code, so it can be printed, compared and
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from perpixel.data.normalization import Normalization
 from perpixel.data.transforms import Augmentation
@@ -156,6 +156,8 @@ class Windows(Frozen):
     min_iou: float = Field(0.5, ge=0, lt=1)
 
 
+Task = Literal["segmentation", "tagging", "per-label"]
+
 Optimizer = Annotated[SGD | AdamW, Field(discriminator="name")]
 Schedule = Annotated[Fixed | Step | Stairs | Poly | OneCycle, Field(discriminator="name")]
 Loss = Annotated[CrossEntropy | Bootstrapped | BorderWeighted, Field(discriminator="name")]
@@ -179,9 +181,14 @@ class Recipe(Frozen):
     iteration, drawn anew each time in squares of `loss_cell` pixels: FCN's patch sampling. `label_groups` gives
     each class's group, for outputs that tell groups apart (SIFT Flow's geometry).
     `trainable` names the parameters that learn, as patterns of their names; "classifier" is `CLASSIFIER`.
+
+    `task` is what a sample asks: "segmentation", which class each pixel is; "tagging", which classes the image shows;
+    "per-label", which pixels are of some classes that are named to the network. `keep` is the score by which the best
+    weights are told; for tagging it is one of tags.
     """
 
     model: str
+    task: Task = "segmentation"
     preset: str = "custom"
     width: float = Field(1.0, gt=0)
     options: dict[str, bool | int | float | str] = {}
@@ -210,12 +217,20 @@ class Recipe(Frozen):
     clip_gradient: float | None = Field(None, gt=0)
     average_weights: float = Field(0.0, ge=0, lt=1)
     batch_norm_statistics: Literal["running", "training-set"] = "running"
-    keep: Literal["mean_iou", "pixel_accuracy"] = "mean_iou"
+    keep: Literal["mean_iou", "pixel_accuracy", "f1", "mean_average_precision"] = "mean_iou"
     validations: int = Field(20, gt=0)
 
     sources: dict[str, str] = {}
     expected: dict[str, float] = {}
     differs: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _keep_fits_the_task(self) -> Self:
+        of_tags = self.keep in ("f1", "mean_average_precision")
+        if of_tags != (self.task == "tagging"):
+            fitting = "f1 or mean_average_precision" if self.task == "tagging" else "mean_iou or pixel_accuracy"
+            raise ValueError(f"keep: expected {fitting} for the task {self.task}, got {self.keep}")
+        return self
 
     def replace(self, **changes: Any) -> Self:
         """Return a recipe with some values changed, checked like any other."""

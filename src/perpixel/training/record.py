@@ -9,6 +9,7 @@ from PIL import Image
 
 from perpixel.data.palette import colorize, overlay
 from perpixel.metrics.scores import Scores
+from perpixel.metrics.tags import TagScores
 from perpixel.training.job import Job, Listener, State
 from perpixel.training.validate import Example
 
@@ -37,7 +38,7 @@ class Listeners(Listener):
         for listener in self.listeners:
             listener.stepped(state, loss, rate, progress, images)
 
-    def validated(self, state: State, scores: Scores, examples: list[Example], improved: bool) -> None:
+    def validated(self, state: State, scores: Scores | TagScores, examples: list[Example], improved: bool) -> None:
         """Pass it on."""
         for listener in self.listeners:
             listener.validated(state, scores, examples, improved)
@@ -67,15 +68,14 @@ class TensorBoard(Listener):
             self.writer.add_scalar("train/loss", loss, state.iteration)
             self.writer.add_scalar("train/learning_rate", rate, state.iteration)
 
-    def validated(self, state: State, scores: Scores, examples: list[Example], improved: bool) -> None:
+    def validated(self, state: State, scores: Scores | TagScores, examples: list[Example], improved: bool) -> None:
         """Add the scores and the pictures."""
-        for name in ("pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou"):
-            value = getattr(scores, name)
+        curves = {f"val/{name}": value for name, value in scores.columns().items()}
+        if isinstance(scores, Scores):
+            curves |= {f"iou/{name}": value for name, value in zip(self.classes, scores.iou, strict=True)}
+        for name, value in curves.items():
             if value is not None:
-                self.writer.add_scalar(f"val/{name}", value, state.iteration)
-        for name, value in zip(self.classes, scores.iou, strict=True):
-            if value is not None:
-                self.writer.add_scalar(f"iou/{name}", value, state.iteration)
+                self.writer.add_scalar(name, value, state.iteration)
         for example in examples:
             picture = side_by_side(example, self.palette)
             self.writer.add_image(f"val/{example.name}", picture, state.iteration, dataformats="HWC")

@@ -1,0 +1,51 @@
+"""What a sample asks of a network: a literal table, one row a task.
+
+    segmentation   which class is each pixel?               images with masks        mean IoU
+    tagging        which classes does the image show?       all images with tags     F1 of tags
+    per-label      which pixels are of the named classes?   images with masks        mean IoU, of all classes together
+
+The loop (`fit`) is the same for all.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from perpixel.metrics.scores import Scores
+from perpixel.metrics.tags import TagScores
+from perpixel.training.batches import TrainingSamples
+from perpixel.training.objective import Objective
+from perpixel.training.per_label import LabelSamples, PerLabel
+from perpixel.training.recipe import Task
+from perpixel.training.tagging import Classifying, TaggedSamples, Tagging, validate_tags
+from perpixel.training.validate import Example, validate
+
+
+@dataclass(frozen=True)
+class Row:
+    """How a task is trained and validated.
+
+    Attributes:
+        samples: What is shown to the network.
+        objective: What is made small.
+        answer: From the network to the module that is validated.
+        validate: Scores that module on a split.
+    """
+
+    samples: type[TrainingSamples]
+    objective: type[Objective]
+    answer: Callable[[nn.Module], nn.Module]
+    validate: Callable[..., tuple[Scores | TagScores, list[Example]]]
+
+
+def itself(network: nn.Module) -> nn.Module:
+    """Return the network, which predicts classes of pixels."""
+    return network
+
+
+TASKS: dict[Task, Row] = {
+    "segmentation": Row(TrainingSamples, Objective, itself, validate),
+    "tagging": Row(TaggedSamples, Tagging, Classifying, validate_tags),
+    "per-label": Row(LabelSamples, PerLabel, itself, validate),
+}
