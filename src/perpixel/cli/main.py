@@ -21,6 +21,7 @@ from perpixel.cli.heatmap import heatmap_command
 from perpixel.cli.inspect import inspect_command
 from perpixel.cli.models import models as models_command
 from perpixel.cli.predict import predict_command
+from perpixel.cli.subset import subset_command
 from perpixel.cli.train import train_command
 from perpixel.cli.tune_crf import tune_crf_command
 from perpixel.cli.weights import weights_command
@@ -36,7 +37,7 @@ Two commands from photos and masks to a trained, measured network:
 """
 
 # Options that take as many values as follow them: --scales 0.5 0.75 is --scales 0.5 --scales 0.75
-VARIADIC = ("--scales", "--set", "--data")
+VARIADIC = ("--scales", "--set", "--data", "--classes")
 CLUSTER = re.compile(r"auto|here|(ray://)?[A-Za-z0-9_.-]+:\d+")  # what follows --cluster, if not the next argument
 
 app = typer.Typer(
@@ -60,6 +61,7 @@ def options(
 
 app.command("demo")(demo_command)
 app.command("inspect")(inspect_command)
+app.command("subset")(subset_command)
 app.command("models")(models_command)
 app.command("explain")(explain_command)
 app.command("weights")(weights_command)
@@ -137,6 +139,8 @@ def _is_value(option: str, word: str) -> bool:
         return "=" in word and not os.path.exists(word)
     if option == "--data":
         return os.path.isdir(word) and not os.path.exists(os.path.join(word, "run.yaml"))
+    if option == "--classes":
+        return not os.path.exists(word)
     try:
         float(word)
     except ValueError:

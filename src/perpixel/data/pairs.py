@@ -237,8 +237,9 @@ def _find_line(
 def _find_image(line: str, images: dict[str, list[Path]]) -> tuple[str, Path] | None:
     """Return (name, image) of a line that names an image alone."""
     name = _without_suffix(line)
-    short = name if name in images else Path(name).name
-    return (short, images[short][0]) if short in images else None
+    if name not in images and len(split_line(line)) == 1:
+        name = Path(name).name
+    return (name, images[name][0]) if name in images else None
 
 
 def _without_suffix(name: str) -> str:

@@ -134,7 +134,8 @@ def _kite(u: Plane, v: Plane) -> Look:
 def _arrow(u: Plane, v: Plane) -> Look:
     shaft = (np.abs(v) < 0.2) & (u > -0.95) & (u < 0.1)
     head = (u >= 0.0) & (np.abs(v) < 0.8 * (0.95 - u))
-    return Look(shaft | head, shaft & ~head, stripes(u + np.float32(0.8) * np.abs(v), v, 7))
+    bent: Plane = (u + 0.8 * np.abs(v)).astype(np.float32)
+    return Look(shaft | head, shaft & ~head, stripes(bent, v, 7))
 
 
 def _cup(u: Plane, v: Plane) -> Look:
