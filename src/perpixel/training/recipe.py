@@ -156,7 +156,7 @@ class Windows(Frozen):
     min_iou: float = Field(0.5, ge=0, lt=1)
 
 
-Task = Literal["segmentation", "tagging", "per-label"]
+Task = Literal["segmentation", "tagging", "per-label", "attention", "transfer"]
 
 Optimizer = Annotated[SGD | AdamW, Field(discriminator="name")]
 Schedule = Annotated[Fixed | Step | Stairs | Poly | OneCycle, Field(discriminator="name")]
@@ -183,7 +183,8 @@ class Recipe(Frozen):
     `trainable` names the parameters that learn, as patterns of their names; "classifier" is `CLASSIFIER`.
 
     `task` is what a sample asks: "segmentation", which class each pixel is; "tagging", which classes the image shows;
-    "per-label", which pixels are of some classes that are named to the network. `keep` is the score by which the best
+    "per-label", which pixels are of some classes that are named to the network; "attention" and "transfer", the
+    same of one label, with masks of other labels (TransferNet). `keep` is the score by which the best
     weights are told; for tagging it is one of tags.
     """
 
@@ -227,8 +228,9 @@ class Recipe(Frozen):
     @model_validator(mode="after")
     def _keep_fits_the_task(self) -> Self:
         of_tags = self.keep in ("f1", "mean_average_precision")
-        if of_tags != (self.task == "tagging"):
-            fitting = "f1 or mean_average_precision" if self.task == "tagging" else "mean_iou or pixel_accuracy"
+        tells_tags = self.task in ("tagging", "attention")
+        if of_tags != tells_tags:
+            fitting = "f1 or mean_average_precision" if tells_tags else "mean_iou or pixel_accuracy"
             raise ValueError(f"keep: expected {fitting} for the task {self.task}, got {self.keep}")
         return self
 

@@ -3,6 +3,8 @@
     segmentation   which class is each pixel?               images with masks        mean IoU
     tagging        which classes does the image show?       all images with tags     F1 of tags
     per-label      which pixels are of the named classes?   images with masks        mean IoU, of all classes together
+    attention      which label is what a label looks at?    all images with tags     F1 of tags, told by attention
+    transfer       that, and which pixels are the label's?  tags and masks in turn   mean IoU, of all classes together
 
 The loop (`fit`) is the same for all.
 """
@@ -19,6 +21,7 @@ from perpixel.training.objective import Objective
 from perpixel.training.per_label import LabelSamples, PerLabel
 from perpixel.training.recipe import Task
 from perpixel.training.tagging import Classifying, TaggedSamples, Tagging, validate_tags
+from perpixel.training.transfer import AttentionObjective, Perceiving, TransferObjective, TransferSamples
 from perpixel.training.validate import Example, validate
 
 
@@ -48,4 +51,6 @@ TASKS: dict[Task, Row] = {
     "segmentation": Row(TrainingSamples, Objective, itself, validate),
     "tagging": Row(TaggedSamples, Tagging, Classifying, validate_tags),
     "per-label": Row(LabelSamples, PerLabel, itself, validate),
+    "attention": Row(TransferSamples, AttentionObjective, Perceiving, validate_tags),
+    "transfer": Row(TransferSamples, TransferObjective, itself, validate),
 }
