@@ -12,15 +12,16 @@ from perpixel.data.normalization import Normalization
 from perpixel.models.catalog import MODELS, build
 from perpixel.recipes.fcn_scenes import SIFTFLOW_CLASSES
 from perpixel.recipes.papers import RECIPES
-from perpixel.training.objective import Objective
 from perpixel.training.optimizer import freeze, make_optimizer
 from perpixel.training.recipe import SGD, Bootstrapped, Recipe, Step
+from perpixel.training.tasks import TASKS
 
 NARROW = 1 / 16
 STAGES = {f"{name}-{number}": stage for name, stages in RECIPES.items() for number, stage in enumerate(stages, start=1)}
 # One of each pair of recipes that train the same network in the same way: data sets and rates differ.
 TRAINED = {
-    (stage.model, str(stage.options), stage.loss.name, stage.trainable): key for key, stage in STAGES.items()
+    (stage.model, str(stage.options), stage.task, stage.loss.name, stage.trainable): key
+    for key, stage in STAGES.items()
 }.values()
 
 
@@ -69,11 +70,13 @@ def test_every_stage_trains_two_iterations(key: str) -> None:
     network = small_network(stage)
     freeze(network, stage.trainable)
     recipe = stage.replace(label_groups=(0, 1, 2, 0))
-    objective, optimizer = Objective(network, recipe), make_optimizer(network, stage.optimizer)
-    image, target = torch.randn(2, 3, 25, 17), torch.randint(4, (2, 25, 17))
+    task = TASKS[stage.task]
+    objective, optimizer = task.objective(network, recipe), make_optimizer(network, stage.optimizer)
+    image, target = torch.randn(2, 3, 25, 17), torch.randint(objective.ways() or 4, (2, 25, 17))
+    labels = torch.eye(3)[:2]
     before = {name: value.detach().clone() for name, value in network.named_parameters()}
     for _ in range(2):
-        loss = objective(image, target)
+        loss = objective(image, target, labels)
         assert bool(torch.isfinite(loss))
         loss.backward()
         optimizer.step()

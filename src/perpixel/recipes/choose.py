@@ -1,14 +1,38 @@
 """From a network's name and a preset's name to a recipe."""
 
 from perpixel.errors import UsageError
+from perpixel.recipes import decouplednet
 from perpixel.recipes.everyday import DataFacts, quick, strong
 from perpixel.recipes.papers import RECIPES
-from perpixel.recipes.stages import share_budget
+from perpixel.recipes.stages import Stages, share_budget
 from perpixel.training.recipe import Budget, Recipe
 
 # Each network's own recipe; of one trained in stages, the last.
 PAPERS = {name: stages[-1] for name, stages in RECIPES.items() if stages[-1].model == name}
 PRESETS = ("quick", "paper", "strong")
+
+
+# Networks whose parts learn one after the other: from a preset's recipe to its stages.
+PHASED = {"decouplednet": decouplednet.in_two_phases}
+
+
+def choose_stages(model: str, preset: str, data: DataFacts, budget: Budget | None = None) -> Stages:
+    """Return the recipes of a preset's stages: one for most networks.
+
+    Args:
+        model: A name of the catalogue.
+        preset: quick, paper or strong.
+        data: Number and size of the training images.
+        budget: How long to train, all stages together; the preset's own where None.
+
+    Raises:
+        UsageError: As `choose_recipe`.
+    """
+    if model not in PHASED:
+        return (choose_recipe(model, preset, data, budget),)
+    if preset == "paper":
+        return RECIPES[model] if budget is None else share_budget(RECIPES[model], budget)
+    return PHASED[model](choose_recipe(model, preset, data, budget))
 
 
 def choose_recipe(model: str, preset: str, data: DataFacts, budget: Budget | None = None) -> Recipe:

@@ -1,6 +1,6 @@
 """The papers' recipes by name: a literal table, each a tuple of stages."""
 
-from perpixel.recipes import deconvnet, deeplab, fcn, fcn_scenes, frrn, segnet, unet
+from perpixel.recipes import deconvnet, decouplednet, deeplab, fcn, fcn_scenes, frrn, segnet, unet
 from perpixel.recipes.deep_contextual import DEEP_CONTEXTUAL
 from perpixel.recipes.stages import Stages
 
@@ -25,6 +25,10 @@ RECIPES: dict[str, Stages] = {
     "bayesian-segnet-basic": (segnet.BAYESIAN_SEGNET_BASIC,),
     **{recipe.model: (recipe,) for recipe in segnet.DECODER_STUDY},
     "deconvnet": (deconvnet.STAGE_1, deconvnet.STAGE_2),
+    "decouplednet": decouplednet.FULL,
+    "decouplednet-25": decouplednet.MASKS_25,
+    "decouplednet-10": decouplednet.MASKS_10,
+    "decouplednet-5": decouplednet.MASKS_5,
     "deeplab-v1-largefov": (deeplab.LARGEFOV,),
     "deeplab-v1-msc-largefov": (deeplab.LARGEFOV, deeplab.MSC_LARGEFOV),
     "deeplab-v1-7x7": (deeplab.SEVEN,),

@@ -12,14 +12,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from perpixel.runs.run import RECORD, Run
+from perpixel.training.recipe import Recipe
 
 PHASES = "phases"
 
 
-def phase_folders(run: Path, models: Sequence[str]) -> tuple[Path, ...]:
-    """Return where each stage goes, named after its network."""
-    earlier = (run / PHASES / f"{number}-{model}" for number, model in enumerate(models[:-1], start=1))
+def phase_folders(run: Path, names: Sequence[str]) -> tuple[Path, ...]:
+    """Return where each stage goes, by the stages' names."""
+    earlier = (run / PHASES / f"{number}-{name}" for number, name in enumerate(names[:-1], start=1))
     return (*earlier, run)
+
+
+def phase_name(stage: Recipe) -> str:
+    """Return what a stage is called: by its network, or by the part of it that learns from tags."""
+    return "classifier" if stage.task == "tagging" else stage.model
 
 
 def phases_of(run: Path) -> tuple[Path, ...]:

@@ -20,6 +20,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import nn
@@ -188,13 +190,23 @@ def _describes_itself(paths: list[Path]) -> bool:
 def build_network(record: Record) -> nn.Module:
     """Build the network that a record describes."""
     recipe = record.recipe
-    return build(
+    network = build(
         recipe.model,
         num_classes=record.num_classes,
         in_channels=record.in_channels,
         width=recipe.width,
         **recipe.options,
     )
+    tell_black(network, record.normalization)
+    return network
+
+
+def tell_black(network: nn.Module, normalization: Normalization) -> None:
+    """Tell a network that pads images with black what a black pixel is once normalised."""
+    black = getattr(network, "black", None)
+    if black is not None:
+        pixel = normalization.apply(np.zeros((1, 1, len(black)), np.float32))
+        black.copy_(torch.from_numpy(pixel).flatten())
 
 
 def write_record(path: Path, record: Record) -> None:
@@ -206,8 +218,6 @@ def write_record(path: Path, record: Record) -> None:
 
 def versions() -> dict[str, str]:
     """Return the versions that a result may depend on."""
-    import torch
-
     return {"perpixel": __version__, "torch": torch.__version__, "python": platform.python_version()}
 
 

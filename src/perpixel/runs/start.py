@@ -1,5 +1,6 @@
 """Start a run or go on with one: data, recipe and network come together here."""
 
+import inspect
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from perpixel.data.transforms import Transform
 from perpixel.errors import UsageError
 from perpixel.losses.class_balance import class_weights
 from perpixel.models.catalog import find
-from perpixel.recipes.choose import choose_recipe
+from perpixel.recipes.choose import choose_stages
 from perpixel.recipes.everyday import DataFacts
 from perpixel.recipes.find import find_recipe
 from perpixel.recipes.segnet import CAMVID_CLASSES, CAMVID_MEDIAN_FREQUENCY
@@ -25,7 +26,7 @@ from perpixel.recipes.stages import Stages, share_budget, with_peak_rate
 from perpixel.runs.checks import left_out, make_run_folder, require_empty, require_splits
 from perpixel.runs.initial_weights import choose_source, load_initial_weights
 from perpixel.runs.orientation import is_upright
-from perpixel.runs.phases import first_unfinished, phase_folders, phases_of, relative_source
+from perpixel.runs.phases import first_unfinished, phase_folders, phase_name, phases_of, relative_source
 from perpixel.runs.run import DATASET, Record, Run, build_network, command_line, versions, write_record
 from perpixel.runs.statistics import with_statistics
 from perpixel.training import files
@@ -178,7 +179,7 @@ def prepare_run(
     spec = with_statistics(dataset, advance)
     source, remarks = choose_source(wishes.weights, stages[0])
     remarks += _pixels_remark(stages[0], source)
-    folders = phase_folders(out, [stage.model for stage in stages])
+    folders = phase_folders(out, [phase_name(stage) for stage in stages])
     shared = _shared_facts(data, wishes, dataset, device)
     records = [_stage_record(number, stages, folders, spec, source, shared) for number in range(len(stages))]
     network = _fresh_network(records[0])
@@ -261,7 +262,7 @@ def _stages(wishes: Wishes, dataset: Dataset, device: torch.device) -> Stages:
     """Return the recipes of all stages, with what the user changed."""
     if wishes.recipe is None:
         preset = wishes.preset or ("quick" if device.type == "cpu" else "strong")
-        stages: Stages = (choose_recipe(wishes.model, preset, data_facts(dataset), wishes.budget),)
+        stages = choose_stages(wishes.model, preset, data_facts(dataset), wishes.budget)
     else:
         stages = find_recipe(wishes.recipe)
         stages = stages if wishes.budget is None else share_budget(stages, wishes.budget)
@@ -272,7 +273,16 @@ def _stages(wishes: Wishes, dataset: Dataset, device: torch.device) -> Stages:
         changes["crop_size"] = wishes.crop_size
     if wishes.learning_rate is not None:
         stages = with_peak_rate(stages, wishes.learning_rate)
-    return tuple(with_settings(stage.replace(**changes), list(wishes.settings)) for stage in stages)
+    changed = (with_settings(stage.replace(**changes), list(wishes.settings)) for stage in stages)
+    return tuple(_knowing_background(stage, dataset) for stage in changed)
+
+
+def _knowing_background(stage: Recipe, dataset: Dataset) -> Recipe:
+    """Tell a network that asks for it which class is no label; -1: every class is one."""
+    if "background" not in inspect.signature(find(stage.model).network).parameters or "background" in stage.options:
+        return stage
+    background = -1 if dataset.background is None else dataset.background
+    return stage.replace(options={**stage.options, "background": background})
 
 
 def data_facts(dataset: Dataset) -> DataFacts:
