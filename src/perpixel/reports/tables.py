@@ -9,6 +9,7 @@ from rich.text import Text
 
 from perpixel.data.inspection import ClassShare, Inspection, Problem
 from perpixel.data.inspection.problems import OUTCOMES
+from perpixel.data.inspection.tagged import Labels
 from perpixel.data.palette import distinct_colors
 
 STYLES = {"fatal": "bold red", "left out": "yellow", "mended": "cyan", "notice": "dim"}
@@ -40,11 +41,25 @@ def facts_table(inspection: Inspection) -> Table:
     splits = ", ".join(f"{count} {split}" for split, count in inspection.splits.items())
     out = f"; {len(inspection.left_out)} left out" if inspection.left_out else ""
     table.add_row("pairs", f"{inspection.pairs} ({splits}){out}")
+    if inspection.labels.source is not None or inspection.labels.mask_classes is not None:
+        table.add_row("labels", _labels(inspection.labels))
     table.add_row("sizes", _sizes(inspection.sizes))
     table.add_row("masks", f"{inspection.encoding}, layout {inspection.kind}")
     for index, note in enumerate(inspection.notes):
         table.add_row("" if index else "decided", note)
     return table
+
+
+def _labels(labels: Labels) -> str:
+    """Return how many images have masks, tags, or neither, and which classes masks may show."""
+    parts = [f"{labels.masks} with a mask", f"{labels.tags_only} with tags only"]
+    parts += [f"{labels.neither} with neither"] if labels.neither else []
+    parts = [", ".join(parts)]
+    if labels.tagged and labels.source is not None:
+        parts.append("tagged: " + ", ".join(f"{name} {count}" for name, count in labels.tagged.items()))
+    if labels.mask_classes is not None:
+        parts.append(f"training masks may show {', '.join(labels.mask_classes)}")
+    return "; ".join(parts)
 
 
 def _sizes(sizes: dict[str, int], most: int = 4) -> str:

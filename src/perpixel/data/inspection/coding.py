@@ -62,6 +62,12 @@ def pixels_of(coding: MaskCoding, held: Held) -> NDArray[np.int64]:
     return _sum_by_class(meanings(coding, held.values), held.pixels)
 
 
+def present_ids(coding: MaskCoding, held: Held) -> list[int]:
+    """Return the ids of the classes that a mask shows."""
+    ids = np.unique(meanings(coding, held.values)[held.pixels > 0])
+    return [int(i) for i in ids if i not in (UNKNOWN, IGNORE)]
+
+
 def image_statistics(coding: MaskCoding, held: Sequence[Held]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return, for each class, the images that hold it and the counted pixels of those images together."""
     images, pixels = np.zeros(coding.num_classes, np.int64), np.zeros(coding.num_classes, np.int64)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from perpixel.data.inspection.problems import Problem, name_files
+from perpixel.data.inspection.tagged import Labels
 from perpixel.data.pairs import Pair
 from perpixel.data.spec import Color, DatasetSpec
 from perpixel.errors import DataError
@@ -48,6 +49,7 @@ class Inspection:
         used: Those pairs.
         left_out: Pairs that cannot be used, as "split/name".
         notes: What was decided, in words.
+        labels: How many images have masks, tags, or neither.
     """
 
     root: Path
@@ -61,6 +63,7 @@ class Inspection:
     used: tuple[Pair, ...] = ()
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    labels: Labels = field(default_factory=lambda: Labels(0))
 
     @property
     def pairs(self) -> int:
@@ -112,4 +115,5 @@ class Inspection:
             "problems": [problem.to_json() for problem in self.problems],
             "left_out": list(self.left_out),
             "notes": list(self.notes),
+            "labels": self.labels.to_json(),
         }

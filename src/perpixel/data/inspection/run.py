@@ -1,6 +1,7 @@
 """Inspect a data set: recognise it, scan every pair once, judge, check, and propose a `dataset.yaml`."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,17 @@ from perpixel.data.inspection.problems import Findings, Outcome
 from perpixel.data.inspection.report import ClassShare, Inspection
 from perpixel.data.inspection.scan import Job, failed_pair, scan_pair
 from perpixel.data.inspection.summary import Summary
+from perpixel.data.inspection.tagged import Labels, TagChecks
 from perpixel.data.inspection.verdict import Evidence
 from perpixel.data.layouts import Layout, list_data, recognize
 from perpixel.data.masks import IGNORE, MaskCoding
-from perpixel.data.pairs import Pair, split_names
+from perpixel.data.pairs import Listing, Pair, split_names
 from perpixel.data.spec import ANNOTATION_ENCODINGS, DatasetSpec
+from perpixel.data.supervision import Supervision
 
 Progress = Callable[[int, int], None]
 YAML_NAMES = ("dataset.yaml", "dataset.yml")
+TAGS_NAME = "tags.csv"
 
 
 def inspect(*paths: Path | str, workers: int | None = None, progress: Progress | None = None) -> Inspection:
@@ -42,10 +46,11 @@ def inspect(*paths: Path | str, workers: int | None = None, progress: Progress |
     """
     layout, declared = _find(tuple(Path(path) for path in paths))
     excluded = set(declared.exclude) if declared else set()
-    pairs = tuple(pair for pair in layout.listing.pairs if pair.id not in excluded)
+    allowed = None if declared is None else Supervision(declared, layout.root, layout.listing)
+    pairs = tuple(p for p in layout.listing.pairs if p.id not in excluded and (allowed is None or allowed.shows(p)))
     settled = declared or _settle(layout)
     summary = _scan(pairs, settled, workers, progress)
-    return _Judgement(layout, settled, summary).conclude()
+    return _Judgement(layout, settled, summary, allowed, workers).conclude()
 
 
 def _find(paths: tuple[Path, ...]) -> tuple[Layout, DatasetSpec | None]:
@@ -55,7 +60,7 @@ def _find(paths: tuple[Path, ...]) -> tuple[Layout, DatasetSpec | None]:
         return recognize(*paths), None
     spec, root = DatasetSpec.load(file), file.parent.resolve()
     note = f"Layout and classes are as {file.name} says."
-    listing = list_data(spec, root)
+    listing = list_data(spec, root, tagged=spec.tags is not None)
     return Layout(root, "dataset.yaml", spec.images, spec.masks, spec.splits, notes=(note,), listing=listing), spec
 
 
@@ -96,8 +101,19 @@ def _scan(
 class _Judgement:
     """The steps from a finished scan to an `Inspection`."""
 
-    def __init__(self, layout: Layout, declared: DatasetSpec | None, summary: Summary) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        declared: DatasetSpec | None,
+        summary: Summary,
+        allowed: Supervision | None,
+        workers: int | None,
+    ) -> None:
         self.layout, self.declared, self.summary = layout, declared, summary
+        self.allowed, self.workers = allowed, workers
+        self.labels: Labels | None = None
+        self.lonely_out: list[str] = []
+        self.taught: set[str] = set()
         self.findings = Findings()
         records = [record for record in summary.records if record is not None]
         self.checks = Checks(summary.pairs, records, layout.root, self.findings)
@@ -105,7 +121,8 @@ class _Judgement:
 
     def conclude(self) -> Inspection:
         """Return the whole inspection."""
-        note_partners(self.layout.listing, self.layout.root, self.findings)
+        note_partners(self._without_partner(), self.layout.root, self.findings)
+        self._mention_tags()
         self.checks.files()
         channels, bits = self.checks.channels()
         self.checks.duplicates()
@@ -115,10 +132,27 @@ class _Judgement:
         coding = MaskCoding.from_spec(draft)
         self.checks.values(coding, declared=self.declared is not None)
         self._has_pairs()
+        if self.allowed is not None:
+            checks = TagChecks(self.allowed, self.checks, coding, self.findings)
+            self.labels, self.lonely_out = checks.count(self.workers)
+            self.taught = checks.taught()
         draft = draft.model_copy(update=self._measure(coding, channels, bits))
         shares = self._shares(draft, coding)
         self._note_absent(draft, coding)
         return self._report(draft, shares)
+
+    def _without_partner(self) -> Listing:
+        """Return the listing less the images that need no mask, because tags are there to look for."""
+        listing = self.layout.listing
+        if self.declared is None or self.declared.tags is None:
+            return listing
+        tagged = {picture.image for picture in listing.bare}
+        return replace(listing, images_without_mask=tuple(p for p in listing.images_without_mask if p not in tagged))
+
+    def _mention_tags(self) -> None:
+        """Point to a file of tags that lies there unused."""
+        if self.declared is None and (self.layout.root / TAGS_NAME).is_file():
+            self.notes.append(f"{TAGS_NAME} lies there. To use it, say `tags: {TAGS_NAME}` in dataset.yaml.")
 
     def _has_pairs(self) -> bool:
         """Whether there is anything to look at; without training pairs there is nothing to train on."""
@@ -166,21 +200,25 @@ class _Judgement:
         total = counts.total(coding.colors) if counts else Histogram.empty()
         pixels = class_pixels(coding, total) - self._pixels_left_out(coding, "train")
         statistics = self.summary.statistics(channels, bits)
+        hidden = self.declared is not None and self.declared.mask_classes is not None
+        counts_of_classes = {
+            "pixel_counts": tuple(int(count) for count in pixels[: coding.num_classes]),
+            "image_counts": tuple(images.tolist()),
+            "image_pixel_counts": tuple(around.tolist()),
+        }
         return {
             "exclude": self._left_out(),
             "channels": channels,
             "bits": bits,
             "mean": statistics and tuple(round(value, 4) for value in statistics[0]),
             "std": statistics and tuple(round(value, 4) for value in statistics[1]),
-            "pixel_counts": tuple(int(count) for count in pixels[: coding.num_classes]),
-            "image_counts": tuple(images.tolist()),
-            "image_pixel_counts": tuple(around.tolist()),
+            **(dict.fromkeys(counts_of_classes) if hidden else counts_of_classes),
         }
 
     def _left_out(self) -> tuple[str, ...]:
         """Return the pairs left out by name: those that dataset.yaml names, and those found now."""
         found = [self.summary.pairs[index].id for index in sorted(self.checks.out)]
-        return (*(self.declared.exclude if self.declared else ()), *found)
+        return (*(self.declared.exclude if self.declared else ()), *found, *self.lonely_out)
 
     def _pixels_left_out(self, coding: MaskCoding, split: str = "") -> NDArray[np.int64]:
         """Return the pixels of each class in masks that were counted, and then left out."""
@@ -210,6 +248,8 @@ class _Judgement:
             absent = [name for name, count in zip(draft.classes, images, strict=True) if not count]
             meant = "it cannot be learned" if split == "train" else "its score will be n/a"
             for name in absent:
+                if split == "train" and name in self.taught:
+                    continue
                 fix = f"Add images of it to {split}, or drop the class."
                 self.findings.add("class absent", (), f"no {split} mask holds {name}: {meant}", fix, "notice")
 
@@ -230,6 +270,7 @@ class _Judgement:
             used=tuple(used),
             left_out=self._left_out(),
             notes=tuple(self.notes),
+            labels=self.labels or Labels(len(used)),
         )
 
 

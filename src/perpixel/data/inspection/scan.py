@@ -16,11 +16,12 @@ from perpixel.data.images import exif_orientation, open_image, read_pixels
 from perpixel.data.inspection.histogram import Histogram, count_values
 from perpixel.data.inspection.names import Color
 from perpixel.data.masks import read_stored
-from perpixel.data.pairs import Pair
+from perpixel.data.pairs import Pair, Picture
 from perpixel.errors import DataError
 
 Facts = TypeVar("Facts")
 Size = tuple[int, int]
+CRASHED = "reading it ended the process: too large for the memory, or it crashes the decoder"
 
 
 @dataclass(frozen=True)
@@ -101,10 +102,19 @@ def scan_pair(job: Job) -> PairFacts:
     return PairFacts(image_facts, mask_facts, image_error, mask_error)
 
 
+def scan_picture(picture: Picture) -> str:
+    """Read an image that has no mask; return why it cannot be, or nothing."""
+    return _attempt(lambda: scan_image(picture.image), picture.image)[1]
+
+
+def failed_picture(_: Picture) -> str:
+    """Return the reason for an image that ended the process that read it."""
+    return CRASHED
+
+
 def failed_pair(_: Job) -> PairFacts:
     """Return the facts of a pair that ended the process that read it."""
-    reason = "reading it ended the process: too large for the memory, or it crashes the decoder"
-    return PairFacts(image_error=reason, mask_error=reason)
+    return PairFacts(image_error=CRASHED, mask_error=CRASHED)
 
 
 def _attempt(scan: Callable[[], Facts], path: Path) -> tuple[Facts | None, str]:
