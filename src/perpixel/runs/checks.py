@@ -3,7 +3,9 @@
 import os
 from pathlib import Path
 
-from perpixel.data.dataset import Dataset
+import numpy as np
+
+from perpixel.data.dataset import Dataset, Picture
 from perpixel.errors import DataError, UsageError
 from perpixel.runs.run import DATASET, RECORD
 
@@ -11,12 +13,48 @@ NAMED = 8  # pairs left out that are named one by one
 
 
 def left_out(dataset: Dataset) -> tuple[str, ...]:
-    """Say which pairs are not trained on."""
+    """Say which pairs are not trained on, and how many images have no mask that may be used."""
     names = dataset.spec.exclude
-    if not names:
-        return ()
     shown = ", ".join(names[:NAMED]) + (" …" if len(names) > NAMED else "")
-    return (f"{len(names)} pairs are left out: {shown}. `perpixel inspect` says why.",)
+    remarks: tuple[str, ...] = ()
+    if names:
+        remarks = (f"{len(names)} pairs are left out: {shown}. `perpixel inspect` says why.",)
+    bare = len({p.id for p in dataset.supervision.without_mask("train")} - {*names})
+    if bare and (dataset.spec.tags is not None or dataset.spec.masked is not None):
+        masks = len(dataset.pairs("train"))
+        remarks += (f"{bare} training images have no mask that may be used: masks are learned from the other {masks}.",)
+    return remarks
+
+
+def tag_remarks(dataset: Dataset) -> tuple[str, ...]:
+    """Say what of the tags is not as it stands in their file: lines left out, images unknown, masks that contradict.
+
+    Raises:
+        DataError: The tags cannot be used, or a mask cannot be read.
+    """
+    supervision = dataset.supervision
+    pictures = dataset.pictures("train")
+    known = {*dataset.spec.exclude, *(picture.id for picture in pictures)}
+    named = {
+        "lines of tags are left out or count once": [fault.line for fault in supervision.tag_file.faults],
+        "training images have neither tags nor a mask, and are left out": [
+            p.id for p in supervision.without_mask("train") if p.id not in known and dataset.spec.tags is not None
+        ],
+        "masks contradict their images' tags, and are believed": [
+            p.id for p in pictures if p.mask is not None and _contradicts(dataset, p)
+        ],
+    }
+    return tuple(
+        f"{len(names)} {what}: {', '.join(names[:NAMED])}{' …' * (len(names) > NAMED)}. `perpixel inspect` says more."
+        for what, names in named.items()
+        if names
+    )
+
+
+def _contradicts(dataset: Dataset, picture: Picture) -> bool:
+    """Whether the tags in the file are not those that count, once the mask is looked at."""
+    said = dataset.supervision.tag_file.of(picture.id)
+    return said is not None and {*said} - {dataset.background} != {*np.flatnonzero(dataset.tags(picture)).tolist()}
 
 
 def require_empty(out: Path) -> None:

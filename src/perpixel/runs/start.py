@@ -23,7 +23,7 @@ from perpixel.recipes.everyday import DataFacts
 from perpixel.recipes.find import find_recipe
 from perpixel.recipes.segnet import CAMVID_CLASSES, CAMVID_MEDIAN_FREQUENCY
 from perpixel.recipes.stages import Stages, share_budget, with_peak_rate
-from perpixel.runs.checks import left_out, make_run_folder, require_empty, require_splits
+from perpixel.runs.checks import left_out, make_run_folder, require_empty, require_splits, tag_remarks
 from perpixel.runs.initial_weights import choose_source, load_initial_weights
 from perpixel.runs.orientation import is_upright
 from perpixel.runs.phases import first_unfinished, phase_folders, phase_name, phases_of, relative_source
@@ -186,6 +186,8 @@ def prepare_run(
     if source != "none":
         remarks += (load_initial_weights(network, source, records[0].normalization),)
     remarks += left_out(dataset) + _mirrored(stages[0])
+    if any(stage.task != "segmentation" for stage in stages):
+        remarks += tag_remarks(dataset)
     if leads:
         for folder, record in zip(folders, records, strict=True):
             make_run_folder(folder)
