@@ -14,7 +14,7 @@ Which labels an image shows is for a classification network to say (`classifier`
 a label is there if, where its attention looks, the head takes it for that label.
 
 The released embedding is one matrix over all 20 x 20 cells of an image of 320 x 320 pixels, and 90 % of all
-parameters; other images are surrounded to a square and resized. Two options of ours lift that (`embedding`).
+parameters; other images are surrounded to a square and resized. Two options of ours lift that: `square`, `embedding`.
 
 Traps: the release's comment calls its Scale layer of 0.004 no scaling, yet it is active. α sums to 1, so z stays among
     the features; s = AᵀAα does not, and enters the decoder as it is. The released CPU code of s has a wrong gradient.
@@ -50,7 +50,7 @@ from perpixel.ops.unpool import Switches, max_pool
 VGGS = {"vgg11": VGG11_WIDTHS, "vgg13": VGG13_WIDTHS, "vgg16": VGG16_WIDTHS, "vgg19": VGG19_WIDTHS}
 CHOICES = {
     "encoder": (*VGGS, *(f"{name}-bn" for name in VGGS)),
-    "embedding": ("flattened", "pooled", "convolutional"),
+    "embedding": ("flattened", "convolutional"),
     "attention": ("learned", "uniform", "tiled"),
     "classifier": ("none", "averaged", "separate"),
 }
@@ -96,10 +96,12 @@ class TransferNet(nn.Module):
         encoder: "vgg16" in the release; vgg11, vgg13 and vgg19 too, each also with "-bn". The decoder mirrors it.
         stages: Of the encoder, 5 in the release: cells are 16 pixels wide. 4 or 3 make them 8 or 4, for small images.
         background: Id of the class that is never a label; -1 where the data set has none.
-        input_size: Side in pixels of the square that images are resized to, or whose cells "pooled" keeps.
-        embedding: "flattened" is the release's. Ours: "pooled" has the same weights, averages the features of any
-            image into as many cells, and interpolates the attention back; where there are as many it is the same.
-            "convolutional" embeds and scores each cell by itself, all with the same weights.
+        input_size: Side in pixels of the square that images are seen as; of the cells that are embedded in any case.
+        square: Surround images with black to a square, and resize it to `input_size`, as the release does. Without,
+            which is ours, images are seen as they are: "flattened" averages their features into its cells and
+            interpolates the attention back, which at `input_size` squared changes nothing.
+        embedding: "flattened", the release's matrix over all cells; or "convolutional", which is ours: each cell is
+            embedded and scored by itself, all with the same weights.
         combined_embed: Keep the release's hidden layer between product and score; the paper's formula has none.
         attention: "learned"; or, for comparison, "uniform", which looks everywhere alike, or "tiled", which gives the
             decoder A and the label in every cell instead of s.
@@ -127,6 +129,7 @@ class TransferNet(nn.Module):
         stages: int = 5,
         background: int = 0,
         input_size: int = 320,
+        square: bool = True,
         embedding: str = "flattened",
         combined_embed: bool = True,
         attention: str = "learned",
@@ -139,7 +142,7 @@ class TransferNet(nn.Module):
         check_choices(encoder=encoder, embedding=embedding, attention=attention, classifier=classifier)
         if stages not in range(2, 6):
             raise ValueError(f"TransferNet: expected stages from 2 to 5, got {stages}. The release has 5.")
-        self.in_channels, self.input_size, self.whole = in_channels, input_size, embedding == "flattened"
+        self.in_channels, self.input_size, self.square = in_channels, input_size, square
         self.background = known_background(background, num_classes)
         self.num_labels = num_classes - (self.background is not None)
         self.feature_scale, self.threshold = feature_scale, threshold
@@ -303,8 +306,8 @@ class TransferNet(nn.Module):
     # ---- sizes ---------------------------------------------------------------------------------------
 
     def _as_seen(self, image: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C _ _"]:
-        """Return the image, or where all of it is embedded at once, its square at `input_size`."""
-        if not self.whole:
+        """Return the image as it is, or its square at `input_size`."""
+        if not self.square:
             return image
         height, width = image.shape[-2:]
         side = longer(height, width)
@@ -314,7 +317,7 @@ class TransferNet(nn.Module):
 
     def _as_given(self, maps: Float[Tensor, "N _ _ _"], image: Float[Tensor, "N C H W"]) -> Float[Tensor, "N _ H W"]:
         """Undo `_as_seen`."""
-        if not self.whole:
+        if not self.square:
             return maps
         height, width = image.shape[-2:]
         side = longer(height, width)

@@ -29,7 +29,7 @@ class Attention(nn.Module):
         labels: L.
         cells: Rows and columns of cells that are embedded at once.
         hidden: E.
-        embedding: "flattened", "pooled" or "convolutional"; see `TransferNet`.
+        embedding: "flattened" or "convolutional"; see `TransferNet`.
         combined_embed: Keep a hidden layer between product and score.
 
     Source: CVPR 2016, Sec. 4.2: v = W_att (W_feat A ⊙ W_label y) + b, α = softmax(v); `combined_embed` is as released.
