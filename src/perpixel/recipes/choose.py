@@ -1,7 +1,7 @@
 """From a network's name and a preset's name to a recipe."""
 
 from perpixel.errors import UsageError
-from perpixel.recipes import decouplednet
+from perpixel.recipes import decouplednet, transfernet
 from perpixel.recipes.everyday import DataFacts, quick, strong
 from perpixel.recipes.papers import RECIPES
 from perpixel.recipes.stages import Stages, share_budget
@@ -13,7 +13,7 @@ PRESETS = ("quick", "paper", "strong")
 
 
 # Networks whose parts learn one after the other: from a preset's recipe to its stages.
-PHASED = {"decouplednet": decouplednet.in_two_phases}
+PHASED = {"decouplednet": decouplednet.in_two_phases, "transfernet": transfernet.in_three_phases}
 
 
 def choose_stages(model: str, preset: str, data: DataFacts, budget: Budget | None = None) -> Stages:

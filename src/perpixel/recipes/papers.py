@@ -1,6 +1,6 @@
 """The papers' recipes by name: a literal table, each a tuple of stages."""
 
-from perpixel.recipes import deconvnet, decouplednet, deeplab, fcn, fcn_scenes, frrn, segnet, unet
+from perpixel.recipes import deconvnet, decouplednet, deeplab, fcn, fcn_scenes, frrn, segnet, transfernet, unet
 from perpixel.recipes.deep_contextual import DEEP_CONTEXTUAL
 from perpixel.recipes.stages import Stages
 
@@ -36,6 +36,7 @@ RECIPES: dict[str, Stages] = {
     "deeplab-v2-vgg16-aspp-s": (deeplab.ASPP_S,),
     "deeplab-v2-vgg16-aspp-l": (deeplab.ASPP_L,),
     "deeplab-v2-resnet101": (deeplab.RESNET101,),
+    "transfernet": transfernet.STAGES,
     "unet": (unet.UNET,),
     "frrn-a": (frrn.FRRN_A,),
     "frrn-b": (frrn.FRRN_B,),

@@ -25,7 +25,7 @@ def phase_folders(run: Path, names: Sequence[str]) -> tuple[Path, ...]:
 
 def phase_name(stage: Recipe) -> str:
     """Return what a stage is called: by its network, or by the part of it that learns from tags."""
-    return "classifier" if stage.task == "tagging" else stage.model
+    return {"tagging": "classifier", "attention": "attention"}.get(stage.task, stage.model)
 
 
 def phases_of(run: Path) -> tuple[Path, ...]:

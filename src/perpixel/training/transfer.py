@@ -144,6 +144,10 @@ class TransferObjective(Objective):
         """Return both outputs."""
         return TransferOutputs(network)
 
+    def ways(self) -> int | None:
+        """Return 2: a pixel is the label's, or not."""
+        return 2
+
     def forward(
         self, image: Float[Tensor, "N C H W"], target: Int64[Tensor, "N H W"], labels: Labels = None
     ) -> Float[Tensor, ""]:
@@ -173,6 +177,10 @@ class AttentionObjective(TransferObjective):
     def outputs_of(self, network: nn.Module) -> Outputs:
         """Return the labels' output alone."""
         return AttentionOutputs(network)
+
+    def ways(self) -> int | None:
+        """Return None: there are about as many labels as classes."""
+        return None
 
 
 class Perceiving(nn.Module):
