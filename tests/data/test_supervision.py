@@ -1,5 +1,6 @@
 """Which images are pairs, which have tags only, and what an image shows."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -153,3 +154,17 @@ def test_a_split_drawn_from_train_takes_pairs_only(tmp_path: Path) -> None:
     assert len(drawn.pairs("val")) == 2
     assert {p.name for p in drawn.pictures("train")} >= {"e", "f"}
     assert all(p.mask is not None for p in drawn.pictures("val"))
+
+
+def test_photos_beside_labelme_files_may_have_tags_only(tmp_path: Path) -> None:
+    for name in "ab":
+        Image.fromarray(np.full((4, 4, 3), 99, np.uint8)).save(tmp_path / f"{name}.png")
+    shape = {"label": "cat", "points": [[0, 0], [2, 4]], "shape_type": "rectangle"}
+    (tmp_path / "a.json").write_text(json.dumps({"shapes": [shape], "imagePath": "a.png"}))
+    (tmp_path / "tags.csv").write_text("image,tags\nb,cat\n")
+    (tmp_path / "dataset.yaml").write_text(
+        "images: .\nmasks: .\nclasses: [background, cat]\nencoding: labelme\ntags: tags.csv\n"
+    )
+    data = open_dataset(tmp_path)
+    assert names(data) == ("a", "ab")
+    assert shown(data, "a") == shown(data, "b") == ["cat"]

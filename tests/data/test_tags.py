@@ -59,13 +59,13 @@ def test_an_empty_field_says_that_no_class_is_there(tmp_path: Path) -> None:
 
 def test_an_unknown_class_names_the_line_and_the_nearest_class(tmp_path: Path) -> None:
     tags = read(tmp_path, "image,tags\na,cat\nc,dgo cat\n")
-    with pytest.raises(DataError, match=r"tags.csv, line 3: c is tagged 'dgo', which is no class. Did you mean 'dog'"):
+    with pytest.raises(DataError, match=r"tags.csv, line 3 \(c\): tagged 'dgo', which is no class. Did you mean 'dog'"):
         tags.require()
 
 
 def test_a_name_of_several_splits_says_which_it_may_be(tmp_path: Path) -> None:
     tags = read(tmp_path, "image,tags\nb,cat\n")
-    with pytest.raises(DataError, match=r"line 2: b may be train/b or val/b. Say which: train/b"):
+    with pytest.raises(DataError, match=r"line 2 \(b\): the image may be train/b or val/b. Say which: train/b"):
         tags.require()
 
 
@@ -74,7 +74,7 @@ def test_a_line_without_its_image_is_left_out_by_name(tmp_path: Path) -> None:
     tags.require()
     assert tags.held == {"train/a": (2,)}
     assert [(f.kind, f.line, f.message) for f in tags.faults] == [
-        ("tags without image", "tags.csv, line 2", "there is no image zebra")
+        ("tags without image", "tags.csv, line 2 (zebra)", "there is no such image")
     ]
 
 
@@ -82,7 +82,7 @@ def test_lines_that_disagree_are_refused_and_equal_ones_count_once(tmp_path: Pat
     same = read(tmp_path, "image,tags\na,cat dog\ntrain/a,dog cat\n")
     same.require()
     assert [fault.kind for fault in same.faults] == ["tags twice"]
-    with pytest.raises(DataError, match="line 3: train/a has a line already, 2, which says otherwise"):
+    with pytest.raises(DataError, match=r"line 3 \(train/a\): train/a has a line already, 2, which says otherwise"):
         read(tmp_path, "image,tags\na,cat\ntrain/a,dog\n").require()
 
 

@@ -51,7 +51,7 @@ def test_hidden_masks_are_counted_too(data: Path) -> None:
 def test_every_departure_from_the_tags_is_said(data: Path) -> None:
     use_tags(data, TAGS.replace("square disc", "square") + "ghost,disc\n")
     lines, neither, contradiction = tag_remarks(open_dataset(data))
-    assert lines.startswith("1 lines of tags are left out or count once: tags.csv, line 4.")
+    assert lines.startswith("1 lines of tags are left out or count once: tags.csv, line 4 (ghost).")
     assert neither.startswith("1 training images have neither tags nor a mask, and are left out: train/bare.")
     assert contradiction.startswith("1 masks contradict their images' tags, and are believed: train/000.")
 

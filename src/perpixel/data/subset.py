@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from perpixel.data.dataset import Dataset, Pair, open_dataset
+from perpixel.data.dataset import Dataset, Pair
 from perpixel.data.lists import is_list
 from perpixel.data.masks import IGNORE
 from perpixel.data.spec import DatasetSpec, Splits, nearest
@@ -152,6 +152,8 @@ def write_subset(dataset: Dataset, choice: Choice, out: Path, classes: Sequence[
         DataError: The data cannot be referred to from there.
     """
     _prepare(out)
+    spec = _describe(dataset, out, classes)
+    _require_same(dataset, Dataset(spec, out))
     rows = [
         (picture.id, [dataset.classes[i] for i in np.flatnonzero(dataset.tags(picture))])
         for split in dataset.splits
@@ -159,11 +161,7 @@ def write_subset(dataset: Dataset, choice: Choice, out: Path, classes: Sequence[
     ]
     (out / TAGS).write_text(format_tags(rows), encoding="utf-8")
     (out / MASKED).write_text("".join(f"{pair.name}\n" for pair in choice.pairs), encoding="utf-8")
-    spec = _describe(dataset, out, classes)
-    spec.save(out / YAML)
-    made = open_dataset(out)
-    _require_same(dataset, made)
-    spec = spec.model_copy(update=_count(made))
+    spec = spec.model_copy(update=_count(Dataset(spec, out)))
     spec.save(out / YAML)
     return spec
 
@@ -207,14 +205,19 @@ def _lists_from(away: str, splits: Splits) -> Splits:
 
 def _require_same(dataset: Dataset, made: Dataset) -> None:
     """Refuse a description that finds other pairs than the data's own, e.g. by lists of paths."""
-    for split in dataset.splits:
-        ours = {pair.id: pair.image.resolve() for pair in dataset.listing.pairs if pair.split == split}
-        theirs = {pair.id: pair.image.resolve() for pair in made.listing.pairs if pair.split == split}
-        if ours != theirs:
-            raise DataError(
-                f"subset: expected the {len(ours)} pairs of {split}, found {len(theirs)} from {made.root}. "
-                "Lists of paths cannot be followed from another folder: write names into them, without folders."
-            )
+    try:
+        same = _files(dataset) == _files(made)
+    except DataError:  # a list's paths lead out of the folder
+        same = False
+    if not same:
+        raise DataError(
+            f"subset: expected to find the same pairs from {made.root}, found others. Lists of paths cannot be followed "
+            "from another folder: write names into them, without folders."
+        )
+
+
+def _files(dataset: Dataset) -> dict[str, tuple[Path, Path]]:
+    return {pair.id: (pair.image.resolve(), pair.mask.resolve()) for pair in dataset.listing.pairs}
 
 
 def _count(made: Dataset) -> dict[str, object]:

@@ -30,7 +30,7 @@ class Fault:
 
     Args:
         kind: A short name for it.
-        line: "tags.csv, line 7".
+        line: "tags.csv, line 7 (train/0001)".
         message: What was found.
         fix: What to do.
         fatal: Whether nobody can tell what is meant.
@@ -198,16 +198,15 @@ def _unknown(path: Path, line: Line, names: Sequence[str], classes: Sequence[str
     for name in dict.fromkeys(names):
         if name not in classes:
             fix = f"{nearest(name, classes)} Known: {', '.join(classes)}.".strip()
-            yield Fault("unknown tag", _place(path, line), f"{line.image} is tagged {name!r}, which is no class", fix)
+            yield Fault("unknown tag", _place(path, line), f"tagged {name!r}, which is no class", fix)
 
 
 def _lost(path: Path, line: Line, meant: Sequence[str]) -> Fault:
     if meant:
-        message = f"{line.image} may be {' or '.join(meant)}"
+        message = f"the image may be {' or '.join(meant)}"
         return Fault("tags for several images", _place(path, line), message, f"Say which: {meant[0]}.")
-    message = f"there is no image {line.image}"
     fix = "Correct the name, or delete the line. It is left out."
-    return Fault("tags without image", _place(path, line), message, fix, fatal=False)
+    return Fault("tags without image", _place(path, line), "there is no such image", fix, fatal=False)
 
 
 def _repeated(path: Path, picture: str, entries: Sequence[tuple[Line, tuple[int, ...]]]) -> Iterator[Fault]:
@@ -222,4 +221,4 @@ def _repeated(path: Path, picture: str, entries: Sequence[tuple[Line, tuple[int,
 
 
 def _place(path: Path, line: Line) -> str:
-    return f"{path.name}, line {line.number}"
+    return f"{path.name}, line {line.number} ({line.image})"

@@ -56,11 +56,16 @@ def test_without_tags_only_masks_are_counted(tmp_path: Path) -> None:
 def test_tags_of_an_unknown_class_are_fatal_and_the_nearest_is_named(tmp_path: Path) -> None:
     found = inspect(write(tmp_path, GOOD.replace("e,cat", "e,cta")))
     one = problem(found, "unknown tag")
-    assert (one.outcome, one.files) == ("fatal", ("tags.csv, line 5",))
-    assert "e is tagged 'cta', which is no class" in one.message
+    assert (one.outcome, one.files) == ("fatal", ("tags.csv, line 5 (e)",))
+    assert one.message == "tagged 'cta', which is no class"
     assert "Did you mean 'cat'?" in one.fix
     with pytest.raises(DataError, match="which is no class"):
         open_dataset(tmp_path).pictures("train")
+
+
+def test_lines_with_the_same_fault_are_one_problem(tmp_path: Path) -> None:
+    one = problem(inspect(write(tmp_path, GOOD.replace("dog", "dgo"))), "unknown tag")
+    assert len(one.files) == 3
 
 
 def test_an_image_with_neither_tags_nor_mask_is_left_out(tmp_path: Path) -> None:
@@ -91,7 +96,11 @@ def test_tag_and_mask_that_contradict_each_other_are_named_both_ways(tmp_path: P
 
 def test_a_line_for_an_image_that_is_not_there_is_named(tmp_path: Path) -> None:
     one = problem(inspect(write(tmp_path, GOOD + "zebra,cat\n")), "tags without image")
-    assert (one.outcome, one.files, one.message) == ("left out", ("tags.csv, line 8",), "there is no image zebra")
+    assert (one.outcome, one.files, one.message) == (
+        "left out",
+        ("tags.csv, line 8 (zebra)",),
+        "there is no such image",
+    )
 
 
 def test_lines_for_one_image_are_mended_where_they_agree_and_fatal_where_not(tmp_path: Path) -> None:
