@@ -211,8 +211,8 @@ def _require_same(dataset: Dataset, made: Dataset) -> None:
         same = False
     if not same:
         raise DataError(
-            f"subset: expected to find the same pairs from {made.root}, found others. Lists of paths cannot be followed "
-            "from another folder: write names into them, without folders."
+            f"subset: expected to find the same pairs from {made.root}, found others. Lists of paths cannot be "
+            "followed from another folder: write names into them, without folders."
         )
 
 
