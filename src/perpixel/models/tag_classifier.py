@@ -153,7 +153,7 @@ def seeds(scores: Float[Tensor, "N L u v"], weights: Float[Tensor, "N L"], pooli
     flat = scores.flatten(2)
     highest = flat.argmax(2, keepdim=True)
     spread = torch.zeros_like(flat).scatter(2, highest, weights[:, :, None].to(flat.dtype))
-    return spread.unflatten(2, scores.shape[2:])
+    return spread.view(scores.shape)
 
 
 def centred(features: Float[Tensor, "N C h w"], window: int) -> Float[Tensor, "N C _ _"]:
