@@ -119,6 +119,14 @@ def test_masks_are_learned_with_the_classifier_frozen_and_predicting() -> None:
     assert all(parameter.grad is not None for parameter in network.bridge.parameters())
 
 
+def test_an_activation_map_counts_however_small_its_values() -> None:
+    """Derivatives are small: normalised, a map and a thousandth of it must look the same."""
+    bridge = narrow().bridge.train()
+    specific = torch.randn(4, 32, 2, 2) * 0.1
+    normalised = bridge.bn_pool5_bp(specific)
+    torch.testing.assert_close(bridge.bn_pool5_bp(specific * 1e-3), normalised, atol=0.2, rtol=0)
+
+
 def test_the_released_square_is_padded_with_black_at_the_right_and_bottom() -> None:
     network = narrow(input_size=64)
     network.black.fill_(-2.0)

@@ -22,7 +22,8 @@ Source: Hong, Noh, Han, "Decoupled Deep Neural Network for Semi-supervised Seman
 Differs: any image size, where the release pads with black to a square and resizes it to 320 pixels; `input_size=320`
     is theirs, and the class's default; the catalogue's is 0. The classifier runs once for all passes of an image. A
     data set without background has no background map, and its likeliest label where none is identified. Running
-    averages of batch statistics are kept, and ε is PyTorch's 1e-5, as in DeconvNet here.
+    averages of batch statistics are kept, and ε is PyTorch's 1e-5, as in DeconvNet here; only what is concatenated has
+    the release's 1e-9, since activation maps have variances of the size of 1e-5.
 Traps: the release decides by the average of the scores' cells and trains its maps with the maximum, in layers named
     for an average. An image with no label above the threshold is background everywhere.
 Letters: N batch, C channels, K classes, L labels (the classes but background), H W pixels, h w at pool5.
@@ -46,6 +47,7 @@ from perpixel.ops.resize import resize
 from perpixel.ops.unpool import Switches, max_unpool
 
 LEAST = 1e-6  # probability of a class that was not identified, so that its logarithm is finite
+RELEASED_EPS = 1e-9  # activation maps are derivatives: PyTorch's 1e-5 is of the size of their variance, or above
 BACKGROUND, FOREGROUND = 0, 1
 
 
@@ -236,8 +238,8 @@ class Bridge(nn.Module):
     def __init__(self, channels: int, hidden: int, window: int) -> None:
         super().__init__()
         self.window = window
-        self.bn_pool5 = BatchNorm2d(channels)
-        self.bn_pool5_bp = BatchNorm2d(channels)
+        self.bn_pool5 = BatchNorm2d(channels, eps=RELEASED_EPS)
+        self.bn_pool5_bp = BatchNorm2d(channels, eps=RELEASED_EPS)
         self.layers = nn.Sequential()
         add(self.layers, "fc6_seg", nn.Conv2d(2 * channels, hidden, kernel_size=window), "bnfc6_seg")
         add(self.layers, "fc7_seg", nn.Conv2d(hidden, hidden, kernel_size=1), "bnfc7_seg")
