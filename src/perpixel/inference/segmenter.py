@@ -11,6 +11,7 @@ Letters: N = 1 image, C channels, K classes, H W pixels.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,9 @@ from perpixel.inference.plan import MEMORY
 from perpixel.inference.prediction import Prediction, Probabilities
 from perpixel.inference.prepared import chosen_ways, prepare_for_inference
 from perpixel.inference.proposals import predict_with_proposals
+from perpixel.inference.refining import refined, refined_by_label
 from perpixel.inference.seams import Seams
-from perpixel.inference.streaming import Carry, Read, Stream
+from perpixel.inference.streaming import Carry, Read, Refine, Stream
 from perpixel.inference.tiles import Block
 from perpixel.inference.uncertainty import (
     UncertaintyMaps,
@@ -234,9 +236,17 @@ class Segmenter:
             return self._estimate(pixels, place, options, uncertainty)
 
         image = Stream(
-            read, estimate, options, self.num_classes, self.scale, self.memory, seams, uncertainty, self.device
-        )
+            read, estimate, options, self.num_classes, self.scale, self.memory, seams, uncertainty, self.device,
+            self._refine(),
+        )  # fmt: skip
         yield from image.blocks(size, first, carry)
+
+    def _refine(self) -> Refine:
+        """Return what a CRF does: where the network asks for it, each label is refined by itself."""
+        background = getattr(self.network, "background", None)
+        if background is None or not getattr(self.network, "refined_by_label", False):
+            return refined
+        return partial(refined_by_label, background=background)
 
     def _predict(
         self,

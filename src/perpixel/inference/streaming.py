@@ -15,6 +15,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from perpixel.crf.options import CrfOptions
 from perpixel.inference.options import Options
 from perpixel.inference.plan import MEMORY, plan_areas, plan_tiles
 from perpixel.inference.refining import refined
@@ -25,6 +26,7 @@ from perpixel.inference.uncertainty import entropy
 Read = Callable[[slice, slice], NDArray[Any] | None]
 Estimate = Callable[[NDArray[Any], tuple[int, int]], Float[Tensor, "_ h w"]]
 Carry = MutableMapping[int, Tensor]
+Refine = Callable[[Float[Tensor, "K h w"], NDArray[Any], CrfOptions], Float[Tensor, "K h w"]]
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Stream:
         uncertainty: Blocks hold more than K maps: the entropy, and with passes before it variances (K) and after it
             the mutual information.
         device: Where probabilities are.
+        refine: What the CRF does with an area's probabilities and pixels.
     """
 
     read: Read
@@ -55,6 +58,7 @@ class Stream:
     seams: Seams | None = None
     uncertainty: bool = False
     device: torch.device | str = "cpu"
+    refine: Refine = refined
 
     def blocks(self, size: Sequence[int], first: int = 0, carry: Carry | None = None) -> Iterator[Block]:
         """Yield finished parts.
@@ -96,7 +100,7 @@ class Stream:
         assert whole is not None
         pixels = self.read(rows, columns)
         assert pixels is not None
-        whole[: self.num_classes] = refined(whole[: self.num_classes], pixels, self.options.crf)
+        whole[: self.num_classes] = self.refine(whole[: self.num_classes], pixels, self.options.crf)
         return whole
 
     @torch.inference_mode()

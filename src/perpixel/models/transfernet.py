@@ -22,7 +22,7 @@ Traps: the release's comment calls its Scale layer of 0.004 no scaling, yet it i
 Source: Hong, Oh, Lee, Han, "Learning Transferrable Knowledge for Semantic Segmentation with Deep Convolutional Neural
     Network", CVPR 2016, arXiv:1512.07928, Sec. 4; the layers as released in maga33/TransferNet,
     training/2_train_segmentation/attention-decoder.prototxt; prediction as in inference/TransferNet_inference.m.
-Differs: the release runs a CRF for each label before it compares them; `forward` runs none, `inference.per_label` does.
+Differs: the release runs a CRF for each label before it compares them; `forward` runs none, `--crf transfernet` does.
     The background's probability, which the release does not tell, is what the likeliest label leaves; the prediction
     is the same.
 Uncertain: how the paper's own baselines without attention were built; those of `attention` are ours. How the release
@@ -112,12 +112,14 @@ class TransferNet(nn.Module):
         threshold: The probability from which a label is there; where none reaches it, the likeliest is.
 
     Attributes:
+        refined_by_label: A CRF behind it is to refine each label against the background, as released.
         black: What a black pixel is once normalised, for surrounding images; a buffer, (C,).
 
     Raises:
         ValueError: An option is none of these.
     """
 
+    refined_by_label = True
     black: Tensor
 
     def __init__(
@@ -301,7 +303,8 @@ class TransferNet(nn.Module):
         each = evidence[:, None].expand(-1, self.num_labels, -1, -1).flatten(0, 1)
         labels = torch.eye(self.num_labels, device=features.device, dtype=features.dtype).repeat(count, 1)
         attention = self.attention(each, labels, size).view(count, self.num_labels, -1)
-        return attention @ features.flatten(2).transpose(1, 2)
+        seen: Tensor = attention @ features.flatten(2).transpose(1, 2)
+        return seen
 
     # ---- sizes ---------------------------------------------------------------------------------------
 

@@ -63,7 +63,8 @@ def list_examples(dataset: Dataset) -> Examples:
     Raises:
         DataError: No mask shows an object, or tags cannot be used.
     """
-    targets, sources = [], []
+    targets: list[Example] = []
+    sources: list[Example] = []
     for picture in dataset.pictures("train"):
         for class_id in np.flatnonzero(dataset.tags(picture)).tolist():
             masked = isinstance(picture, Pair) and class_id in dataset.mask_ids
