@@ -151,3 +151,16 @@ def test_the_released_square_gives_maps_of_the_images_size() -> None:
 def test_a_background_that_is_no_class_is_refused(background: int) -> None:
     with pytest.raises(UsageError, match="expected background from 0 to 3, or -1"):
         narrow(background=background)
+
+
+def test_fewer_stages_give_finer_activation_maps() -> None:
+    five, four = narrow(window=3), narrow(window=3, stages=4)
+    image, labels = torch.randn(1, 3, 96, 96), torch.eye(3)[:1]
+    assert five.activation_map(image, labels).shape[-2:] == (3, 3)
+    assert four.activation_map(image, labels).shape[-2:] == (6, 6)
+    assert four.segment(image, labels).shape == (1, 2, 96, 96)
+
+
+def test_stages_that_the_trunk_has_not_are_refused() -> None:
+    with pytest.raises(UsageError, match="expected 1 to 5 stages, got 6"):
+        narrow(stages=6)

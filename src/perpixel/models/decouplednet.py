@@ -66,6 +66,7 @@ class DecoupledNet(nn.Module):
         decision_pooling: How a label's cells become the score that decides, and weighs its map in prediction.
         activation_pooling: How they become the score that weighs a map in training, and from which it is traced back.
         dropout: Of fc6's and fc7's units, while the classifier is trained.
+        stages: Of the trunk; 5 is VGG's, and 4 give maps of stride 16: ours, for small images.
 
     Attributes:
         classifier: Learns from tags. While all of it is frozen it stays in evaluation mode.
@@ -92,13 +93,14 @@ class DecoupledNet(nn.Module):
         decision_pooling: Pooling = "average",
         activation_pooling: Pooling = "max",
         dropout: float = 0.5,
+        stages: int = 5,
     ) -> None:
         super().__init__()
         self.in_channels, self.input_size, self.threshold = in_channels, input_size, threshold
         self.decision_pooling, self.activation_pooling = decision_pooling, activation_pooling
         self.background = known_background(background, num_classes)
         self.num_labels = num_classes - (self.background is not None)
-        self.classifier = TagClassifier(self.num_labels, in_channels, width, encoder, window, dropout)
+        self.classifier = TagClassifier(self.num_labels, in_channels, width, encoder, window, dropout, stages)
         widths = stage_widths(self.classifier)
         self.bridge = Bridge(widths[-1][-1], scaled(2048, width), window)
         self.decoder = Decoder(widths)

@@ -64,6 +64,7 @@ class TagClassifier(nn.Module):
         encoder: A VGG of `CLASSIFIERS`, e.g. vgg16 or vgg16-bn; others have no switches.
         window: Rows and columns of pool5 that fc6 sees; VGG's 7.
         dropout: Of fc6's and fc7's units, while the classifier is trained.
+        stages: Of the trunk, 1 to 5; with 4 the last map has a stride of 16, for small images.
 
     Raises:
         UsageError: The encoder is no VGG.
@@ -77,9 +78,10 @@ class TagClassifier(nn.Module):
         encoder: str = "vgg16",
         window: int = 7,
         dropout: float = 0.5,
+        stages: int = 5,
     ) -> None:
         super().__init__()
-        self.encoder = switching_encoder(encoder, in_channels, width)
+        self.encoder = switching_encoder(encoder, in_channels, width, stages)
         hidden = scaled(4096, width)
         self.fc6 = nn.Conv2d(self.encoder.channels[-1], hidden, kernel_size=window)
         self.fc7 = nn.Conv2d(hidden, hidden, kernel_size=1)
@@ -125,11 +127,11 @@ class TagClassifier(nn.Module):
         return uncentred(back, reading.pool5.shape, self.window)
 
 
-def switching_encoder(name: str, in_channels: int, width: float) -> VGG:
+def switching_encoder(name: str, in_channels: int, width: float, stages: int = 5) -> VGG:
     """Build a trunk whose poolings leave switches: every pooling 2 x 2, every stage's layers of one size.
 
     Raises:
-        UsageError: It is no VGG.
+        UsageError: It is no VGG, or has no such number of stages.
     """
     trunk = find_classifier(name).encoder(in_channels=in_channels, width=width)
     if not isinstance(trunk, VGG):
@@ -138,6 +140,11 @@ def switching_encoder(name: str, in_channels: int, width: float) -> VGG:
             f"switching_encoder: expected a VGG, got {name!r}, whose poolings leave no switches to unpool by. "
             f"Use one of {vggs}."
         )
+    if not 1 <= stages <= len(trunk.stages):
+        raise UsageError(f"switching_encoder: expected 1 to {len(trunk.stages)} stages, got {stages}. 5 is VGG's.")
+    for number in range(stages + 1, len(trunk.stages) + 1):
+        del trunk.stages[f"stage{number}"]
+    trunk.pools, trunk.channels, trunk.strides = trunk.pools[:stages], trunk.channels[:stages], trunk.strides[:stages]
     return trunk
 
 
