@@ -89,7 +89,7 @@ def in_two_phases(recipe: Recipe) -> Stages:
     """Return our own presets' training of DecoupledNet: half of the budget for each phase.
 
     Images are padded to squares and seen at one side, as the authors do, only smaller; a trunk with batch normalisation
-    learns from scratch, and where the images are small fc6 sees fewer places.
+    learns from scratch, and where the images are small the trunk has four stages, and fc6 sees fewer places.
 
     Args:
         recipe: `quick` or `strong`, made for any network.
@@ -97,9 +97,10 @@ def in_two_phases(recipe: Recipe) -> Stages:
     height, width = recipe.crop_size or (SIDE, SIDE)
     side = max(MULTIPLE, max(height, width) // MULTIPLE * MULTIPLE)
     narrow = recipe.preset == "quick"
-    options = {
-        "encoder": "vgg11-bn" if narrow else "vgg16-bn", "input_size": side, "window": 7 if side >= 7 * MULTIPLE else 3,
-        **recipe.options,
+    whole = side >= 7 * MULTIPLE
+    options: dict[str, bool | int | float | str] = {
+        "encoder": "vgg11-bn" if narrow else "vgg16-bn", "input_size": side,
+        "window": 7 if whole else 3, "stages": 5 if whole else 4, **recipe.options,
     }  # fmt: skip
     shared = recipe.replace(
         options=options, crop_size=(side, side), image_scale=1.0, class_weights="none",
