@@ -3,6 +3,8 @@
 from jaxtyping import Float
 from torch import Tensor
 
+from perpixel.errors import UsageError
+
 
 def check_image(image: Float[Tensor, "N C H W"], in_channels: int) -> None:
     """Refuse what is not a batch of float images of `in_channels` channels, and say how to mend it.
@@ -20,6 +22,20 @@ def check_image(image: Float[Tensor, "N C H W"], in_channels: int) -> None:
         raise TypeError(
             f"forward: expected a float image, got {image.dtype}. Normalise the pixels as in training first."
         )
+
+
+def known_background(background: int, num_classes: int) -> int | None:
+    """Return the background's id, None where there is none; a single class is a label.
+
+    Raises:
+        UsageError: It is no class.
+    """
+    if not -1 <= background < num_classes:
+        raise UsageError(
+            f"build: expected background from 0 to {num_classes - 1}, or -1 for none, got {background}. "
+            "Give the id of the class that is nothing in particular."
+        )
+    return background if background >= 0 and num_classes > 1 else None
 
 
 def remedy(shape: tuple[int, ...], in_channels: int) -> str:

@@ -37,8 +37,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from perpixel.encoders.vgg import scaled
-from perpixel.errors import UsageError
-from perpixel.models.check import check_image
+from perpixel.models.check import check_image, known_background
 from perpixel.models.deconvnet import BATCH_NORM_SHIFT, DECODER_STD, add, mirrored
 from perpixel.models.initialize import initialize_he
 from perpixel.models.tag_classifier import Pooling, Reading, TagClassifier, centred, pooled, uncentred
@@ -286,20 +285,6 @@ def aggregate(maps: Float[Tensor, "N K H W"], allowed: Bool[Tensor, "N K"]) -> F
     silent = maps.sum(1, keepdim=True) <= 0
     maps = maps + silent * allowed[:, :, None, None]
     return maps / maps.sum(1, keepdim=True)
-
-
-def known_background(background: int, num_classes: int) -> int | None:
-    """Return the background's id, None where there is none; a single class is a label.
-
-    Raises:
-        UsageError: It is no class.
-    """
-    if not -1 <= background < num_classes:
-        raise UsageError(
-            f"DecoupledNet: expected background from 0 to {num_classes - 1}, or -1 for none, got {background}. "
-            "Give the id of the class that is nothing in particular."
-        )
-    return background if background >= 0 and num_classes > 1 else None
 
 
 def stage_widths(classifier: TagClassifier) -> list[list[int]]:

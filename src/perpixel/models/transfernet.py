@@ -38,8 +38,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from perpixel.encoders.vgg import VGG, VGG11_WIDTHS, VGG13_WIDTHS, VGG16_WIDTHS, VGG19_WIDTHS, scaled, scaled_widths
-from perpixel.models.check import check_image
-from perpixel.models.decouplednet import known_background
+from perpixel.models.check import check_image, known_background
 from perpixel.models.initialize import initialize_he
 from perpixel.models.tag_classifier import TagClassifier
 from perpixel.models.transfernet_parts import Attention, Averaged, ClassHead, Decoder
