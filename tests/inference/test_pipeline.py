@@ -165,7 +165,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
         given.append(tuple(probabilities.shape))
         return nn.functional.avg_pool2d(probabilities[None], 5, 1, 2, count_include_pad=False)[0]
 
-    monkeypatch.setattr("perpixel.inference.streaming.refined", blur)
+    monkeypatch.setattr("perpixel.inference.segmenter.refined", blur)
     return given
 
 
