@@ -1,14 +1,21 @@
 """A prepared network computes the same logits."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
 
+from perpixel.crf.layer import DenseCrf
+from perpixel.crf.options import CrfOptions
+from perpixel.data.normalization import Normalization
 from perpixel.inference import prepared as module
 from perpixel.inference.packed import PackedConv2d
 from perpixel.inference.prepared import can_follow, chosen_ways, prepare_for_inference
 from perpixel.inference.winograd import WinogradConv2d
 from perpixel.models.catalog import build
+from perpixel.models.crf_rnn import CrfRnn
+from perpixel.models.decouplednet import DecoupledNet
 
 
 def trained(name: str) -> nn.Module:
@@ -131,3 +138,61 @@ def test_another_copy_follows_what_one_has_chosen_to_the_bit(monkeypatch: pytest
 )
 def test_ways_that_cannot_be_followed_are_measured_anew(ways: dict[str, str]) -> None:
     assert not can_follow(build("unet-same", 4, width=1 / 8), ways)
+
+
+def forced(way: type[nn.Module], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compute every layer for which it is open in one way."""
+    monkeypatch.setattr(module, "choose", lambda layer, *_: way if way in module.ways(layer) else nn.Conv2d)
+
+
+@pytest.mark.parametrize("way", [WinogradConv2d, PackedConv2d])
+@pytest.mark.parametrize(("window", "stages"), [(1, 5), (3, 4)])
+def test_a_layer_whose_weights_another_one_reads_keeps_them(
+    window: int, stages: int, way: type[nn.Module], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DecoupledNet's activation maps go back through fc6, fc7 and the scores' own weights."""
+    forced(way, monkeypatch)
+    network = narrow_decouplednet(window, stages)
+    prepared = prepare_for_inference(network, (64, 64))
+    assert all(type(layer) is nn.Conv2d for layer in (prepared.classifier.fc6, prepared.classifier.fc7))  # type: ignore[union-attr]
+    assert any(type(layer) is way for layer in prepared.modules())
+    image = torch.randn(1, 3, 64, 80)
+    with torch.inference_mode():
+        torch.testing.assert_close(prepared(image).exp(), network(image).exp(), rtol=1e-3, atol=1e-3)
+
+
+def narrow_decouplednet(window: int, stages: int) -> nn.Module:
+    torch.manual_seed(0)
+    network = DecoupledNet(4, width=1 / 4, input_size=0, window=window, stages=stages).train()
+    with torch.no_grad():
+        network.segment(torch.randn(2, 3, 64, 64), torch.eye(3)[:2])
+    return network.eval()
+
+
+def test_what_was_chosen_for_such_a_layer_before_is_not_followed() -> None:
+    """Records of earlier versions may say so."""
+    network = narrow_decouplednet(1, 5)
+    told = {"classifier.fc7": "PackedConv2d"}
+    prepared = prepare_for_inference(network, (64, 64), ways=told)
+    assert "classifier.fc7" not in chosen_ways(prepared)
+    with torch.inference_mode():
+        prepared(torch.randn(1, 3, 64, 64))
+
+
+def crf_rnn() -> nn.Module:
+    crf = DenseCrf.from_options(4, CrfOptions(iterations=2))
+    return CrfRnn(trained("fcn8s"), crf, Normalization(mean=(0.0,) * 3, std=(1.0,) * 3)).eval()
+
+
+@pytest.mark.parametrize("way", [WinogradConv2d, PackedConv2d])
+@pytest.mark.parametrize("make", [crf_rnn, lambda: trained("transfernet")], ids=["crf-rnn", "transfernet"])
+def test_networks_that_do_more_than_convolve_stay_what_they_are(
+    make: Callable[[], nn.Module], way: type[nn.Module], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forced(way, monkeypatch)
+    network = make()
+    prepared = prepare_for_inference(network, (64, 64))
+    assert any(type(layer) is way for layer in prepared.modules())
+    image = torch.randn(1, 3, 64, 80)
+    with torch.inference_mode():
+        torch.testing.assert_close(prepared(image).exp(), network(image).exp(), rtol=1e-2, atol=1e-3)

@@ -12,7 +12,7 @@ Nothing is guessed: each convolution is timed in every way on a map of the size 
 import copy
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -50,34 +50,44 @@ def prepare_for_inference(
     """
     with torch.inference_mode(False), torch.no_grad():
         prepared = copy.deepcopy(network).eval().requires_grad_(False)
-        fold_batch_norms(prepared, in_channels)
+        reads = watch(prepared, in_channels)
+        lent = reads.lent(prepared)
+        fold_batch_norms(prepared, reads, lent)
         narrow_margins(prepared)
         parameter = next(prepared.parameters(), None)
         if parameter is None or parameter.device.type != "cpu" or parameter.dtype != torch.float32:
             return prepared
         prepared.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if ways is not None and can_follow(prepared, ways):
+        if ways is not None and can_follow(prepared, ways, lent):
             follow(prepared, ways)
             return prepared
         image = torch.zeros(1, in_channels, *image_size).contiguous(memory_format=torch.channels_last)
-        replace_convolutions(prepared, input_shapes(prepared, image))
+        replace_convolutions(prepared, input_shapes(prepared, image, lent))
     return prepared
 
 
-def fold_batch_norms(network: nn.Module, in_channels: int) -> None:
-    """Put every batch normalisation that alone reads a convolution's result into the convolution's weights.
-
-    Which those are is seen in a pass over a small image: names and order in the network do not say it.
-    """
-    watch = Reads()
-    hooks = [layer.register_forward_hook(partial(watch.note, name)) for name, layer in network.named_modules()]
-    with watch:
+def watch(network: nn.Module, in_channels: int) -> "Reads":
+    """Return what reads what, as seen in a pass over a small image: names and order in the network do not say it."""
+    reads = Reads()
+    hooks = [layer.register_forward_hook(partial(reads.note, name)) for name, layer in network.named_modules()]
+    with reads:
         network(torch.zeros(1, in_channels, SMALL, SMALL))
     for hook in hooks:
         hook.remove()
-    for name, before in watch.pairs():
+    return reads
+
+
+def fold_batch_norms(network: nn.Module, reads: "Reads", lent: Collection[nn.Module] = ()) -> None:
+    """Put every batch normalisation that alone reads a convolution's result into the convolution's weights.
+
+    Args:
+        network: Its layers are replaced.
+        reads: What reads what in it.
+        lent: Layers that are to keep their weights.
+    """
+    for name, before in reads.pairs():
         convolution, norm = network.get_submodule(before), network.get_submodule(name)
-        if not isinstance(norm, nn.BatchNorm2d) or not norm.track_running_stats:
+        if not isinstance(norm, nn.BatchNorm2d) or not norm.track_running_stats or convolution in lent:
             continue
         if isinstance(convolution, nn.Conv2d):
             replace(network, before, fuse_conv_bn_eval(convolution, norm))
@@ -120,15 +130,30 @@ class Reads(TorchFunctionMode):
             if id(given) in writers and self.counts[id(given)] == 1:
                 yield name, writers[id(given)]
 
+    def lent(self, network: nn.Module) -> set[nn.Module]:
+        """Return the layers whose weights something else reads too, as DecoupledNet's way back does."""
+        called = {name: len(calls) for name, calls in self.calls.items()}
+        return {
+            layer
+            for name, layer in network.named_modules()
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and self.counts[id(layer.weight)] > called.get(name, 0)
+        }
 
-def input_shapes(network: nn.Module, image: Tensor) -> dict[str, Shape]:
-    """Return the shape that reaches each convolution for which there may be a faster way."""
+
+def input_shapes(network: nn.Module, image: Tensor, lent: Collection[nn.Module] = ()) -> dict[str, Shape]:
+    """Return the shape that reaches each convolution for which there may be a faster way.
+
+    Args:
+        network: That is prepared.
+        image: Of the size that it will see.
+        lent: Layers that stay as they are, as something else reads their weights.
+    """
     shapes: dict[str, Shape] = {}
 
     def note(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         return lambda _, given: shapes.update({name: tuple(given[0].shape)})
 
-    layers = [(name, layer) for name, layer in network.named_modules() if is_plain(layer)]
+    layers = [(name, layer) for name, layer in network.named_modules() if is_plain(layer) and layer not in lent]
     hooks = [layer.register_forward_pre_hook(note(name)) for name, layer in layers]
     network(image)
     for hook in hooks:
@@ -177,11 +202,14 @@ def chosen_ways(network: nn.Module) -> dict[str, str]:
     return {name: type(layer).__name__ for name, layer in network.named_modules() if type(layer) in WAYS.values()}
 
 
-def can_follow(network: nn.Module, chosen: Mapping[str, str]) -> bool:
+def can_follow(network: nn.Module, chosen: Mapping[str, str], lent: Collection[nn.Module] = ()) -> bool:
     """Return whether convolutions of these names are there, and may be computed in these ways here."""
     layers = dict(network.named_modules())
     return all(
-        isinstance(layer := layers.get(name), nn.Conv2d) and is_plain(layer) and WAYS.get(way) in ways(layer)
+        isinstance(layer := layers.get(name), nn.Conv2d)
+        and is_plain(layer)
+        and layer not in lent
+        and WAYS.get(way) in ways(layer)
         for name, way in chosen.items()
     )
 
