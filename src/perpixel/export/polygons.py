@@ -138,7 +138,8 @@ def _areas(points: Points) -> NDArray[np.float64]:
 
 
 def _scores(labels: Ring, parts: Ring, probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the mean probability of its class over each region."""
-    own = np.take_along_axis(probabilities, labels[None], axis=0)[0]
+    """Return the mean probability of its class over each region; 0 where there is no such class."""
+    known = labels < len(probabilities)
+    own = known * np.take_along_axis(probabilities, np.where(known, labels, 0)[None], axis=0)[0]
     scores: NDArray[np.float64] = np.bincount(parts.ravel(), own.ravel()) / np.maximum(np.bincount(parts.ravel()), 1)
     return scores

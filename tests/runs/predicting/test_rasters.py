@@ -121,14 +121,3 @@ def test_an_interrupted_command_goes_on(
     assert json.loads(said.out)["done"][0]["resumed_at_row"] == 512
     assert np.array_equal(tifffile.imread(tmp_path / "out/big.tif"), target)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["big.tif", "predictions.json"]
-
-
-def test_sizes_are_read_from_headers_of_every_kind(tmp_path: Path) -> None:
-    pixels = draw(0, (30, 20))[0]
-    for order in "<>":
-        for big in (False, True):
-            path = write_tiff(tmp_path / "a.tif", pixels, byteorder=order, bigtiff=big)
-            assert opening.tiff_size(path) == (30, 20, 3)
-    for data in (b"", b"II", b"II*\0\xff\xff\xff\xff", b"\x89PNG"):
-        path.write_bytes(data)
-        assert opening.tiff_size(path) is None

@@ -16,6 +16,8 @@ from perpixel.data.images import Pixels
 from perpixel.errors import DataError
 
 KINDS = "iu"  # integers, with and without sign
+PLACE_TAGS = (33550, 33922, 34264, 34735, 34736, 34737, 50844)  # GeoTIFF's, and RPC
+NODATA_TAG = 42113  # GDAL's
 
 
 class Tag(NamedTuple):

@@ -27,11 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perpixel.data.rasters.pillow_codecs import decode_jpeg, decode_lzw
-from perpixel.data.rasters.raster import Facts, Tag, check_facts
+from perpixel.data.rasters.raster import NODATA_TAG, PLACE_TAGS, Facts, Tag, check_facts
 from perpixel.errors import DataError
 
-PLACE_TAGS = (33550, 33922, 34264, 34735, 34736, 34737, 50844)  # GeoTIFF's, and RPC
-NODATA_TAG = 42113  # GDAL's
 CACHE_BYTES = 192 * 10**6  # of decoded tiles or strips that are kept
 LARGEST_PIECE = 512 * 10**6  # bytes that one tile or strip may decode to
 LARGEST_LZW = 64 * 10**6  # what Pillow opens without a warning

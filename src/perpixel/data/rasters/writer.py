@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perpixel.data.palette import colorize
-from perpixel.data.rasters.raster import Tag
-from perpixel.data.rasters.tiff import NODATA_TAG, tifffile_or_explain
+from perpixel.data.rasters.raster import NODATA_TAG, Tag
+from perpixel.data.rasters.tiff import tifffile_or_explain
 
 TILE = 512
 LEVEL = 6

@@ -19,7 +19,7 @@ from perpixel.inference.options import Options
 from perpixel.inference.segmenter import Segmenter
 from perpixel.runs.predicting.inputs import Input
 from perpixel.runs.predicting.overlap import Overlap
-from perpixel.runs.predicting.places import Places, names_of
+from perpixel.runs.predicting.places import Places, map_names
 from perpixel.runs.predicting.remote import RemoteFolder, is_address
 from perpixel.runs.predicting.steps import Steps, Task, Wanted, one_line
 
@@ -82,7 +82,10 @@ class RemoteSteps(Steps):
         """Return what is to be done with an image."""
         source = str(row["source"])
         path = self.fetched / f"{row['index']}{Path(source).suffix}" if is_address(source) else Path(source)
-        return Task(Input(path, row["name"]), {"index": row["index"], "name": row["name"], "source": source})
+        item = Input(path, row["name"])
+        if not is_address(source):  # who sent it looks for the same names, and cannot see into what is far away
+            self.places.maps |= map_names([item])
+        return Task(item, {"index": row["index"], "name": row["name"], "source": source})
 
     def size(self, task: Task) -> int:
         """Fetch an image, and return its size."""
@@ -110,7 +113,7 @@ class RemoteSteps(Steps):
     def _send(self, task: Task) -> None:
         """Send an image's files, the class ids last."""
         paths = self.places.paths(task.item)
-        for path, name in reversed(list(zip(paths, names_of(task.item.name, self.places.suffixes), strict=True))):
+        for path, name in reversed(list(zip(paths, self.places.names(task.item.name), strict=True))):
             if task.error is None and self.away is not None:
                 self.away.send(path, name)
             path.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from perpixel.errors import UsageError
 from perpixel.runs.predicting.inputs import Failure, Input, find_inputs, name_inputs
-from perpixel.runs.predicting.places import Places, names_of
+from perpixel.runs.predicting.places import Places, map_names, names_of
 from perpixel.runs.predicting.record import RECORD, Earlier, Journal, Predictions, read_earlier
 from perpixel.runs.predicting.remote import RemoteFolder, is_address
 from perpixel.runs.predicting.steps import Wanted
@@ -72,7 +72,7 @@ class LocalDestination:
     def prepare(self, rows: Sequence[Row], wanted: Wanted, record: Predictions) -> None:
         """See `Destination`."""
         inputs = [Input(Path(row.source), row.name) for row in rows if not is_address(row.source)]
-        self.places = Places(self.out, wanted.suffixes, inputs, record.sources, wanted.overwrite)
+        self.places = Places(self.out, wanted.suffixes, inputs, record.sources, wanted.overwrite, map_names(inputs))
 
     def is_done(self, row: Row) -> bool:
         """See `Destination`."""
@@ -116,11 +116,12 @@ class RemoteDestination:
         """See `Destination`."""
         self.suffixes, self.done, self.sources = wanted.suffixes, self.folder.done(), dict(record.sources)
         self.overwrite = wanted.overwrite
+        self.maps = map_names(Input(Path(row.source), row.name) for row in rows if not is_address(row.source))
 
     def is_done(self, row: Row) -> bool:
         """See `Destination`."""
         earlier = self.sources.get(row.name, row.source)
-        names = names_of(row.name, self.suffixes)
+        names = names_of(row.name, self.suffixes, row.name in self.maps)
         if earlier != self.origin(row) and names[0] in self.done and not self.overwrite:
             raise UsageError(
                 f"{names[0]} was made from {earlier}, another image of the same name. Use another --out, or --overwrite"

@@ -5,10 +5,11 @@ Nothing is written onto an image, outside the folder, or onto the prediction of 
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
 
+from perpixel.data.geotiff import lies_on_a_map
 from perpixel.errors import UsageError
 from perpixel.runs.predicting.inputs import Input
 
@@ -22,12 +23,19 @@ class Places:
         inputs: All images, none of which is to be replaced.
         sources: Name -> its image's path relative to the folder, of what was predicted into it earlier.
         overwrite: Predictions may be replaced by those of another image.
+        maps: Names of images whose class ids are written as GeoTIFFs.
     """
 
     def __init__(
-        self, out: Path, suffixes: Sequence[str], inputs: Sequence[Input], sources: Mapping[str, str], overwrite: bool
+        self,
+        out: Path,
+        suffixes: Sequence[str],
+        inputs: Sequence[Input],
+        sources: Mapping[str, str],
+        overwrite: bool,
+        maps: Collection[str] = frozenset(),
     ) -> None:
-        self.out, self.suffixes, self.overwrite = out, tuple(suffixes), overwrite
+        self.out, self.suffixes, self.overwrite, self.maps = out, tuple(suffixes), overwrite, set(maps)
         self.sources = dict(sources)
         self.real = os.path.realpath(out)
         self.inside = cache(self._inside)
@@ -41,7 +49,11 @@ class Places:
 
     def paths(self, item: Input) -> list[Path]:
         """Return an image's files."""
-        return [self.out / name for name in names_of(item.name, self.suffixes)]
+        return [self.out / name for name in self.names(item.name)]
+
+    def names(self, name: str) -> list[str]:
+        """Return the names of the files of an image of some name."""
+        return names_of(name, self.suffixes, on_map=name in self.maps)
 
     def check(self, item: Input) -> list[str]:
         """Return the names of an image's files below the folder.
@@ -59,7 +71,7 @@ class Places:
             if place in self.originals:
                 raise UsageError(f"its output {path} would replace an image that is to be predicted")
         self._check_origin(item)
-        return names_of(item.name, self.suffixes)
+        return self.names(item.name)
 
     def is_done(self, item: Input) -> bool:
         """Say whether every file is there, with something in it, and none is older than the image."""
@@ -98,8 +110,20 @@ class Places:
         return place if _is_below(place, self.real) else ""
 
 
-def names_of(name: str, suffixes: Sequence[str]) -> list[str]:
-    """Return the names of an image's files; a star stands for the image's."""
+def map_names(inputs: Iterable[Input]) -> frozenset[str]:
+    """Return the names of the images that say where on a map they lie."""
+    return frozenset(item.name for item in inputs if lies_on_a_map(item.source))
+
+
+def names_of(name: str, suffixes: Sequence[str], on_map: bool = False) -> list[str]:
+    """Return the names of an image's files; a star stands for the image's.
+
+    Args:
+        name: The image's.
+        suffixes: How they end, the class ids' first.
+        on_map: Class ids are to keep the image's place on the map.
+    """
+    suffixes = (".tif", *suffixes[1:]) if on_map else suffixes
     return [text.replace("*", name) if "*" in text else name + text for text in suffixes]
 
 

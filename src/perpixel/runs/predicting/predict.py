@@ -5,7 +5,7 @@ OUT/NAME.png            one-byte class ids with a palette, or the masks' own sto
     NAME.npz            probabilities, float16 (K, H, W)
     NAME.uncertainty.*  a picture, .png, and the maps, .npz: how unsure the network is
     NAME.geojson, ...   polygons; see vectors.py
-    NAME.tif            in place of NAME.png, of an image too large to decode whole; see rasters.py
+    NAME.tif            in place of NAME.png, of a GeoTIFF, and of an image too large to decode whole; see rasters.py
     NAME.mkv            in place of NAME.png, of a film; see videos.py
     predictions.json    what was done, skipped and failed, and how all of it was made
 
@@ -25,7 +25,7 @@ from perpixel.inference.segmenter import Segmenter
 from perpixel.runs.predicting.inputs import Failure, Input
 from perpixel.runs.predicting.outputs import remove_leftovers
 from perpixel.runs.predicting.overlap import Overlap, Signals
-from perpixel.runs.predicting.places import Places
+from perpixel.runs.predicting.places import Places, map_names
 from perpixel.runs.predicting.rasters import RasterProgress, predict_one_raster, raster_places, split_rasters
 from perpixel.runs.predicting.record import RECORD, Earlier, Journal, Predictions, different, read_earlier
 from perpixel.runs.predicting.steps import Steps, Task, Wanted, how, one_line
@@ -100,7 +100,8 @@ class _Work:
         self.record, self.journal, self.advance, self.progress = record, journal, advance, progress
         images, self.films = split_videos(inputs)
         self.total, (self.inputs, self.rasters) = len(inputs), split_rasters(images)
-        places = Places(out, wanted.suffixes, inputs, record.sources, wanted.overwrite)
+        maps = map_names(self.inputs)
+        places = Places(out, wanted.suffixes, inputs, record.sources, wanted.overwrite, maps)
         known = frozenset(record.sources) if record.replacing else None
         self.steps = Steps(segmenter, places, wanted, options, known)
         self.raster_places = raster_places(out, wanted, inputs, record.sources)

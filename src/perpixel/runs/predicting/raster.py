@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,6 @@ from perpixel.data.palette import overlay_with_legend
 from perpixel.data.rasters.open import open_raster
 from perpixel.data.rasters.raster import Facts, Raster, read_window
 from perpixel.data.rasters.writer import TILE, compress_tiles, write_tiles
-from perpixel.errors import DataError
 from perpixel.inference.carry import DiskCarry
 from perpixel.inference.options import DEFAULT, Options
 from perpixel.inference.pixels import fit
@@ -35,6 +35,7 @@ from perpixel.inference.seams import Seams
 from perpixel.inference.segmenter import Segmenter
 from perpixel.ops.class_ids import class_ids
 from perpixel.runs.predicting.row_buffer import RowBuffer
+from perpixel.runs.predicting.stored import Stored
 from perpixel.runs.predicting.unfinished import Unfinished
 
 MEMORY = 12 * 10**8  # bytes of one look; with all that is kept beside it, less than 2 GB
@@ -118,7 +119,7 @@ def predict_raster(
             job.write(finished, unfinished)
             if overlay is not None:
                 picture = unfinished.folder / "overlay.png"
-                draw_overview(segmenter, raster, finished, job.stored()).save(picture)
+                draw_overview(segmenter, raster, finished, job.stored.values).save(picture)
                 os.replace(picture, overlay)
             os.replace(finished, target)
             unfinished.discard()
@@ -154,8 +155,7 @@ class _Job:
     def check(self) -> None:
         """Refuse bands that do not fit the network, by reading one pixel."""
         self.read(slice(0, 1), slice(0, 1))
-        if self.original_values:
-            self.stored()
+        assert self.stored is not None  # or a DataError
 
     def how(self, source: Path) -> dict[str, Any]:
         """Return what decides the contents, as plain values."""
@@ -227,9 +227,8 @@ class _Job:
     def _keep(self, unfinished: Unfinished, part: tuple[int, NDArray[np.uint8]]) -> None:
         start, ids = part
         for row in range(0, len(ids), TILE):
-            values = self._values(ids[row : row + TILE])
-            fill = self.nodata if self.nodata is not None else 0
-            unfinished.add(start + row + len(values), list(compress_tiles(values, fill)))
+            values = self.stored.encode(ids[row : row + TILE])
+            unfinished.add(start + row + len(values), list(compress_tiles(values, self.stored.nodata or 0)))
 
     def _windows(self, first: int) -> Iterator[tuple[slice, slice]]:
         """Yield the windows that will be asked for; with a CRF, nothing is read ahead."""
@@ -254,44 +253,18 @@ class _Job:
 
     # ---- writing
 
-    @property
-    def nodata(self) -> int | None:
-        """What is written where there is no data; None where there is data everywhere."""
-        if not self.may_be_empty:
-            return None
-        if not self.original_values:
-            return IGNORE
-        stored = self.stored()
-        if stored.ndim == 2:
-            return None
-        used = set(stored.tolist())
-        return max(value for value in range(int(np.iinfo(stored.dtype).max) + 1) if value not in used)
-
-    def stored(self) -> NDArray[Any]:
-        """Return what is written for each class: (K,), or (K, 3) for colours."""
-        ids = np.arange(self.segmenter.num_classes, dtype=np.uint8)
-        if not self.original_values:
-            return ids
-        if self.segmenter.coding is None:
-            raise DataError("original_values: expected a network that knows its data set's masks. Load a run.")
-        stored: NDArray[Any] = self.segmenter.coding.encode(ids[None])[0]
-        return stored
-
-    def _values(self, ids: NDArray[np.uint8]) -> NDArray[Any]:
-        if not self.original_values:
-            return ids
-        stored = self.stored()
-        fill = 0 if self.nodata is None else self.nodata
-        table = np.full((256, *stored.shape[1:]), fill, stored.dtype)
-        table[: len(stored)] = stored
-        return np.asarray(table[ids])
+    @cached_property
+    def stored(self) -> Stored:
+        """What is written for each class."""
+        segmenter = self.segmenter
+        return Stored.of(segmenter.num_classes, segmenter.coding, self.original_values, self.may_be_empty)
 
     def write(self, path: Path, unfinished: Unfinished) -> None:
         """Put the tiles together."""
-        stored = self.stored()
+        values = self.stored.values
         write_tiles(
-            path, unfinished.read_tiles(), unfinished.length, (*self.facts.size, *stored.shape[1:]), stored.dtype,
-            None if self.original_values else self.segmenter.palette, self.nodata, self.facts.place,
+            path, unfinished.read_tiles(), unfinished.length, (*self.facts.size, *values.shape[1:]), values.dtype,
+            self.segmenter.palette if self.stored.are_ids else None, self.stored.nodata, self.facts.place,
         )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ Whatever is wrong with an image ends up in its task: the others are to be done.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import replace as replace_fields
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from perpixel.data.geotiff import place_tags, without_data, write_labels
 from perpixel.data.images import image_size
+from perpixel.data.masks import IGNORE
 from perpixel.data.palette import index_image
 from perpixel.inference.options import Options
 from perpixel.inference.prediction import Prediction
@@ -23,6 +26,7 @@ from perpixel.inference.uncertainty_picture import draw_uncertainty
 from perpixel.runs.predicting.inputs import Input
 from perpixel.runs.predicting.outputs import replace
 from perpixel.runs.predicting.places import Places
+from perpixel.runs.predicting.stored import Stored
 from perpixel.runs.predicting.vectors import Vectors, write_polygons
 
 
@@ -180,7 +184,14 @@ def facts(result: Prediction) -> dict[str, Any]:
 
 
 def write_prediction(result: Prediction, paths: Sequence[Path], wanted: Wanted, item: Input) -> None:
-    """Write what is asked for, the class ids last, each file in one step."""
+    """Write what is asked for, the class ids last, each file in one step.
+
+    Where the class ids go to a GeoTIFF, pixels without data have no class.
+    """
+    on_map = paths[0].suffix == ".tif"
+    empty = without_data(item.source, result.pixels.shape[2]) if on_map else None
+    if empty is not None:
+        result = replace_fields(result, prediction=np.where(empty, IGNORE, result.prediction))
     for folder in {path.parent for path in paths}:
         folder.mkdir(parents=True, exist_ok=True)
     for path in reversed(paths):
@@ -195,10 +206,20 @@ def write_prediction(result: Prediction, paths: Sequence[Path], wanted: Wanted, 
             replace(path, lambda beside: _save_halves(beside, probabilities=result.probabilities))
         elif path != paths[0]:
             _save_png(path, result.overlay())
+        elif on_map:
+            _save_map(path, result, wanted, item, may_be_empty=empty is not None)
         elif wanted.original_values:
             _save_png(path, Image.fromarray(result.original_values()))
         else:
             _save_png(path, index_image(result.prediction, result.palette))
+
+
+def _save_map(path: Path, result: Prediction, wanted: Wanted, item: Input, *, may_be_empty: bool) -> None:
+    stored = Stored.of(len(result.classes), result.coding, wanted.original_values, may_be_empty)
+    values = stored.encode(result.prediction)
+    labels = index_image(values, result.palette) if stored.are_ids else Image.fromarray(values)
+    place = place_tags(item.source)
+    replace(path, lambda beside: write_labels(beside, labels, place, stored.nodata))
 
 
 def _save_png(path: Path, image: Image.Image) -> None:

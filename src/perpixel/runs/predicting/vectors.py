@@ -69,6 +69,7 @@ def write_polygons(path: Path, result: Prediction, vectors: Vectors, item: Input
         scored: Tell how probable each region's class is, on average.
     """
     found = find_polygons(result.prediction, vectors.outlining, result.probabilities if scored else None)
+    found = [polygon for polygon in found if polygon.label < len(result.classes)]  # others: there is no data
     size = (int(result.prediction.shape[0]), int(result.prediction.shape[1]))
     document: dict[str, Any]
     if vectors.format == "geojson":
