@@ -71,7 +71,8 @@ MULTIPLE = 32  # sides of our own presets are multiples of the coarsest stride
 def in_three_phases(recipe: Recipe) -> Stages:
     """Return our own presets' training of TransferNet: the encoder learns from tags, for want of ImageNet's weights.
 
-    Images are padded to squares and seen at one side, as the authors do, only smaller, with cells of 8 pixels.
+    Images are padded to squares and seen at one side, as the authors do, only smaller, with cells of 8 pixels. Tags are
+    learned from scratch, in larger batches than masks.
 
     Args:
         recipe: `quick` or `strong`, made for any network.
@@ -87,7 +88,9 @@ def in_three_phases(recipe: Recipe) -> Stages:
         options=options, crop_size=(side, side), image_scale=1.0, class_weights="none", average_weights=0.0,
         batch_size=2 * recipe.batch_size, windows=Windows(kind="proposal", context=1.0, side=round(1.1 * side)),
     )  # fmt: skip
-    tags = shared.replace(task="tagging", keep="f1", trainable=("encoder.*", "classifier.*"))
+    tags = shared.replace(
+        task="tagging", keep="f1", trainable=("encoder.*", "classifier.*"), batch_size=4 * recipe.batch_size
+    )
     attention = shared.replace(task="attention", keep="f1", trainable=("attention.*", "class_head.*"))
     masks = shared.replace(task="transfer", trainable=("attention.*", "class_head.*", "decoder.*"))
     stages = [
