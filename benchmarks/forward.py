@@ -70,9 +70,9 @@ def measure(name: str, peak: float, clock: Callable[[], float], arguments: argpa
     """Measure one network, and print its line."""
     torch.manual_seed(0)
     plain = noisy(build(name, width=arguments.width))
-    image = torch.randn(1, 3, *arguments.image_size)
+    image = torch.randn(1, MODELS[name].in_channels, *arguments.image_size)
     operations = count_operations(plain, image)
-    prepared = prepare_for_inference(copy.deepcopy(plain), tuple(arguments.image_size))
+    prepared = prepare_for_inference(copy.deepcopy(plain), tuple(arguments.image_size), image.shape[1])
     agreement = (plain(image).argmax(1) == prepared(image).argmax(1)).double().mean().item()
     rounds = [(timed(plain, image, clock), timed(prepared, image, clock)) for _ in range(arguments.rounds)]
     result = {

@@ -13,6 +13,7 @@ PARAMETERS = {
     ("fcn8s", 21): 134_362_751,
     ("fcn8s-at-once", 21): 134_362_751,
     ("fcn8s-two-headed", 33): 134_362_751 + (33 + 3 - 21) * (4096 + 1 + 512 + 1 + 256 + 1),  # siftflow-fcn8s
+    ("fcn32s-late-fusion", 40): 2 * (134_346_581 + (40 - 21) * 4097),  # nyud-fcn32s-color-hha: two trunks, two scores
     ("fcn32s-alexnet", 21): 56_954_261,  # 57 million, and 6 million, in FCN, CVPR 2015, Table 1
     ("fcn32s-googlenet", 21): 5_995_077,
     ("fcn8s-any-encoder", 21): 21_284_672 + 21 * (512 + 256 + 128 + 3),  # torchvision's ResNet-34, and scores

@@ -84,7 +84,7 @@ FOUR = Layer(4, padding=6, dilation=4)
 DEEP_CONTEXTUAL = [*vgg_layers(stages=3), *[Layer(3, padding=1)] * 6]
 COARSEST = {
     **{name: [*vgg_layers(100), FC6] for name in ("fcn32s", "fcn16s", "fcn8s", "fcn8s-at-once")},
-    "fcn8s-two-headed": [*vgg_layers(100), FC6],
+    **{name: [*vgg_layers(100), FC6] for name in ("fcn8s-two-headed", "fcn32s-late-fusion")},
     "fcn32s-alexnet": [*AlexNet(width=0.01).chain(), Layer(6)],
     "fcn32s-googlenet": GoogLeNet(width=0.01).chain(),
     "fcn8s-any-encoder": ResNet(34, width=0.01).chain(),

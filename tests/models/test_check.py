@@ -29,5 +29,6 @@ def test_bytes_are_answered_with_normalise() -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_network_checks_its_input(name: str) -> None:
-    with pytest.raises(ValueError, match=r"forward: expected an image of shape \(N, 2, H, W\)"):
-        build(name, 3, in_channels=2, width=0.01)(torch.zeros(1, 3, 8, 8))
+    channels = MODELS[name].in_channels - 1
+    with pytest.raises(ValueError, match=rf"forward: expected an image of shape \(N, {channels}, H, W\)"):
+        build(name, 3, in_channels=channels, width=0.01)(torch.zeros(1, channels + 1, 8, 8))

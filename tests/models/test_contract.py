@@ -14,6 +14,11 @@ NARROW = 1 / 16
 every_network = pytest.mark.parametrize("name", MODELS)
 
 
+def noise(name: str, number: int, *size: int, dtype: torch.dtype | None = None) -> torch.Tensor:
+    """Return images of random pixels, with the channels that the network takes."""
+    return torch.randn(number, MODELS[name].in_channels, *size, dtype=dtype)
+
+
 def scored(network: nn.Module) -> nn.Module:
     """Give zero-initialised score layers weights, so that gradients reach everything below."""
     generator = torch.Generator().manual_seed(0)
@@ -28,7 +33,7 @@ def scored(network: nn.Module) -> nn.Module:
 def test_one_image_of_any_size_trains(name: str, size: tuple[int, int]) -> None:
     torch.manual_seed(0)
     network = scored(build(name, num_classes=4, width=NARROW)).train()
-    logits = network(torch.randn(1, 3, *size))
+    logits = network(noise(name, 1, *size))
     assert logits.shape == (1, 4, *size)
     nn.functional.cross_entropy(logits, torch.zeros(1, *size, dtype=torch.int64)).backward()
     for parameter_name, parameter in network.named_parameters():
@@ -42,7 +47,7 @@ def test_one_image_of_any_size_trains(name: str, size: tuple[int, int]) -> None:
 def test_a_photo_is_labelled_whole(name: str, size: tuple[int, int]) -> None:
     network = scored(build(name, num_classes=4, width=NARROW)).eval()
     with torch.inference_mode():
-        logits = network(torch.randn(1, 3, *size))
+        logits = network(noise(name, 1, *size))
     assert logits.shape == (1, 4, *size)
     assert logits.isfinite().all()
 
@@ -52,7 +57,7 @@ def test_every_parameter_takes_part(name: str) -> None:
     """A layer that is built but not used, or cut off by mistake, has a gradient of exactly zero."""
     torch.manual_seed(0)
     network = scored(build(name, num_classes=4, width=NARROW)).train()
-    image, target = torch.randn(2, 3, 64, 64), torch.randint(4, (2, 64, 64))
+    image, target = noise(name, 2, 64, 64), torch.randint(4, (2, 64, 64))
     nn.functional.cross_entropy(network(image), target).backward()
     for parameter_name, parameter in network.named_parameters():
         assert parameter.grad.any(), parameter_name
@@ -61,16 +66,17 @@ def test_every_parameter_takes_part(name: str) -> None:
 @every_network
 @pytest.mark.parametrize(("num_classes", "in_channels"), [(1, 3), (2, 1), (33, 4)])
 def test_classes_and_channels_are_as_asked(name: str, num_classes: int, in_channels: int) -> None:
-    network = build(name, num_classes=num_classes, in_channels=in_channels, width=NARROW).eval()
+    channels = in_channels + MODELS[name].in_channels - 3  # late fusion's depth is beside the colours
+    network = build(name, num_classes=num_classes, in_channels=channels, width=NARROW).eval()
     with torch.inference_mode():
-        assert network(torch.randn(2, in_channels, 20, 27)).shape == (2, num_classes, 20, 27)
+        assert network(torch.randn(2, channels, 20, 27)).shape == (2, num_classes, 20, 27)
 
 
 @every_network
 def test_a_state_dict_holds_everything(name: str) -> None:
     torch.manual_seed(0)
     first, second = scored(build(name, 4, width=NARROW)), build(name, 4, width=NARROW)
-    image = torch.randn(2, 3, 37, 41)
+    image = noise(name, 2, 37, 41)
     first.train()(image)  # moves the running statistics
     second.load_state_dict(first.state_dict(), strict=True)
     with torch.inference_mode():
@@ -81,7 +87,7 @@ def test_a_state_dict_holds_everything(name: str) -> None:
 def test_one_image_in_a_batch_does_not_see_the_others(name: str) -> None:
     torch.manual_seed(0)
     network = scored(build(name, 4, width=NARROW)).eval().double()  # residual streams magnify float32's rounding
-    images = torch.randn(2, 3, 33, 35, dtype=torch.float64)
+    images = noise(name, 2, 33, 35, dtype=torch.float64)
     with torch.inference_mode():
         together, alone = network(images), network(images[1:])
     torch.testing.assert_close(together[1:], alone, atol=1e-8, rtol=1e-8)
@@ -91,7 +97,7 @@ def test_one_image_in_a_batch_does_not_see_the_others(name: str) -> None:
 def test_memory_format_and_autocast_change_nothing_but_rounding(name: str) -> None:
     torch.manual_seed(0)
     network = scored(build(name, 4, width=NARROW)).eval().double()
-    image = torch.randn(1, 3, 33, 35, dtype=torch.float64)
+    image = noise(name, 1, 33, 35, dtype=torch.float64)
     with torch.inference_mode():
         plain = network(image)
         last = network.to(memory_format=torch.channels_last)(image.to(memory_format=torch.channels_last))
@@ -118,9 +124,9 @@ def test_one_export_serves_every_size(name: str) -> None:
     torch.manual_seed(0)
     network = scored(build(name, 4, width=NARROW)).eval()
     free = {0: torch.export.Dim.AUTO, 2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
-    exported = torch.export.export(network, (torch.randn(2, 3, 45, 61),), dynamic_shapes=(free,)).module()
-    for shape in ((1, 3, 64, 96), (2, 3, 37, 53), (3, 3, 97, 141)):
-        image = torch.randn(shape)
+    exported = torch.export.export(network, (noise(name, 2, 45, 61),), dynamic_shapes=(free,)).module()
+    for shape in ((1, 64, 96), (2, 37, 53), (3, 97, 141)):
+        image = noise(name, *shape)
         with torch.inference_mode():
             torch.testing.assert_close(exported(image), network(image), atol=1e-5, rtol=1e-4)
 
@@ -135,7 +141,7 @@ def test_two_images_are_learned(name: str) -> None:
     network = build(name, 2, width=1 / 8, **options).train()
     target = torch.zeros(2, 32, 40, dtype=torch.int64)
     target[0, :, 20:], target[1, :16] = 1, 1
-    image = (2.0 * target - 1)[:, None] + 0.3 * torch.randn(2, 3, 32, 40)
+    image = (2.0 * target - 1)[:, None] + 0.3 * noise(name, 2, 32, 40)
     optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
     losses = []
     for _ in range(40):

@@ -72,7 +72,8 @@ def test_every_stage_trains_two_iterations(key: str) -> None:
     recipe = stage.replace(label_groups=(0, 1, 2, 0))
     task = TASKS[stage.task]
     objective, optimizer = task.objective(network, recipe), make_optimizer(network, stage.optimizer)
-    image, target = torch.randn(2, 3, 25, 17), torch.randint(objective.ways() or 4, (2, 25, 17))
+    channels = MODELS[stage.model].in_channels
+    image, target = torch.randn(2, channels, 25, 17), torch.randint(objective.ways() or 4, (2, 25, 17))
     labels = torch.eye(3)[:2]
     before = {name: value.detach().clone() for name, value in network.named_parameters()}
     for _ in range(2):
@@ -124,6 +125,20 @@ def test_nyud_subtracts_the_means_of_its_layers() -> None:
     assert hha.apply(np.array([[[200.0, 0.0, 0.0]]])).flatten()[0] == pytest.approx(200 - 132.431, rel=1e-5)
 
 
+def test_late_fusion_sees_what_its_halves_saw() -> None:
+    """nyud-fcn32s-color-hha/{net.py,solver.prototxt,solve.py}: 1e-12, from the nets of colour and of HHA."""
+    (recipe,), (color,), (hha,) = (RECIPES[f"fcn32s-nyud-{name}"] for name in ("color-hha", "color", "hha"))
+    given = [stage.normalization for stage in (recipe, color, hha)]
+    both, first, second = (each for each in given if isinstance(each, Normalization))
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 5, 6))
+    seen = both.apply(pixels)
+    assert np.array_equal(seen[:, :3], first.apply(pixels[..., :3])[:, ::-1])  # a run's first layer is turned round
+    assert np.array_equal(seen[:, 3:], second.apply(pixels[..., 3:]))
+    assert recipe.optimizer.learning_rate == 1e-12
+    assert recipe.initial_weights == {"color": "fcn32s-nyud-color", "hha": "fcn32s-nyud-hha"}
+    assert set(recipe.initial_weights.values()) <= RECIPES.keys()
+
+
 def test_siftflow_counts_geometry_as_its_labels_do() -> None:
     """data/sift-flow/classes.txt: 1 sky, 2 horizontal, 3 vertical, which siftflow_layers.py lowers by one."""
     groups = dict(zip(SIFTFLOW_CLASSES, RECIPES["fcn8s-siftflow"][-1].label_groups, strict=True))
@@ -137,6 +152,7 @@ def test_siftflow_counts_geometry_as_its_labels_do() -> None:
         ("fcn8s-siftflow", [1e-10, 1e-12, 1e-12]),
         ("fcn8s-pascal-context", [1e-10, 1e-12, 1e-14]),
         ("fcn32s-nyud-color", [1e-10]),
+        ("fcn32s-nyud-color-hha", [1e-12]),
     ],
 )
 def test_scenes_are_learned_for_300_000_iterations_a_stage(name: str, rates: list[float]) -> None:

@@ -2,22 +2,32 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from perpixel.data.normalization import Normalization
 from perpixel.encoders.classifier import build_classifier
 from perpixel.errors import UsageError, WeightsError
 from perpixel.models.catalog import build
+from perpixel.models.fcn import FCN32s
+from perpixel.models.fcn_variants import LateFusionFCN
 from perpixel.recipes.fcn import FCN16S, FCN32S, VOC_MEAN
+from perpixel.recipes.fcn_scenes import COLOR_HHA_MEAN, HHA_MEAN, NYUD_COLOR_HHA, NYUD_MEAN
 from perpixel.recipes.segnet import SEGNET_BASIC
-from perpixel.runs.initial_weights import choose_source, load_initial_weights
+from perpixel.runs import initial_weights
+from perpixel.runs.initial_weights import choose_source, load_initial_weights, parse_sources
+from perpixel.runs.run import Record, versions, write_record
+from perpixel.training.batches import normalize
 from perpixel.training.files import save_model
 from perpixel.weights import Pretrained, names
 from perpixel.weights.known import KNOWN
 from perpixel.weights.transplant import make_plan
+from tests.tiny import write_tiny
 from tests.weights.files import write_caffe, write_torchvision
 
 WIDTH = 0.125
+CONV1_BIAS = "encoder.features.stages.stage1.conv1_1.bias"
 
 
 @pytest.fixture(autouse=True)
@@ -127,3 +137,108 @@ def test_a_network_of_another_width_is_left_as_it_was(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="Nothing was loaded"):
         load_initial_weights(network, str(tmp_path / "old.safetensors"))
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+
+
+# ---- networks of several parts -----------------------------------------------------------------------------
+
+
+def write_run(path: Path, normalization: Normalization) -> FCN32s:
+    """Write a run of a narrow FCN-32s that was fed such pixels, and return the network."""
+    network = FCN32s(3, width=WIDTH)
+    torch.nn.init.normal_(network.score_fr.weight)
+    write_tiny(path)
+    record = Record(
+        **versions(), command="", seed=0, device="cpu", data=("tiny",), fingerprint="", num_classes=3, in_channels=3,
+        initial_weights="none", normalization=normalization, recipe=FCN32S.replace(width=WIDTH),
+    )  # fmt: skip
+    write_record(path, record)
+    save_model(path / "model.safetensors", network.state_dict(), {})
+    return network.eval()
+
+
+def test_each_half_of_late_fusion_answers_as_the_run_it_is_from(tmp_path: Path) -> None:
+    """Colour was fed BGR and is now fed RGB: the first layer is turned round, and the scores stay."""
+    color, hha = write_run(tmp_path / "color", NYUD_MEAN), write_run(tmp_path / "hha", HHA_MEAN)
+    network = LateFusionFCN(3, width=WIDTH).eval()
+    sources = {"color": str(tmp_path / "color"), "hha": str(tmp_path / "hha")}
+    line = load_initial_weights(network, sources, COLOR_HHA_MEAN)
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 20, 30, 6), np.uint8)
+    fed = [
+        normalize(torch.from_numpy(pixels[..., :3]), NYUD_MEAN),
+        normalize(torch.from_numpy(pixels[..., 3:]), HHA_MEAN),
+    ]
+    with torch.inference_mode():
+        expected = (color(fed[0]) + hha(fed[1])) / 2
+        answered = network(normalize(torch.from_numpy(pixels), COLOR_HHA_MEAN))
+    torch.testing.assert_close(answered, expected, rtol=1e-4, atol=1e-3)
+    assert line.count("Took 32 of 32") == 2
+    assert line.count("folded") == 1
+    assert "folded from BGR" in line
+
+
+def test_one_file_begins_both_halves_each_for_its_own_pixels(tmp_path: Path) -> None:
+    path = write_torchvision(tmp_path / "net.pth")
+    network, plain = LateFusionFCN(3, width=WIDTH), FCN32s(3, width=WIDTH)
+    line = load_initial_weights(network, str(path), COLOR_HHA_MEAN)
+    load_initial_weights(plain, str(path), HHA_MEAN)
+    assert line.count("30 of 32 tensors") == 2
+    state = network.state_dict()
+    for name, value in plain.encoder.state_dict().items():
+        assert torch.equal(state[f"hha.encoder.{name}"], value)
+    assert not torch.equal(state["color.encoder.features.stages.stage1.conv1_1.bias"], plain.state_dict()[CONV1_BIAS])
+
+
+def test_a_run_of_late_fusion_begins_another_whole(tmp_path: Path) -> None:
+    source, network = (LateFusionFCN(classes, width=WIDTH) for classes in (3, 5))
+    save_model(tmp_path / "old.safetensors", source.state_dict(), {})
+    line = load_initial_weights(network, str(tmp_path / "old.safetensors"), COLOR_HHA_MEAN)
+    assert "fresh: color.score_fr.bias, color.score_fr.weight, hha" in line
+    assert torch.equal(network.hha.encoder.fc6.bias, source.hha.encoder.fc6.bias)
+
+
+def test_reversed_channels_are_counted_from_the_other_end() -> None:
+    """The network sees 6 to 1: its first three are the image's last."""
+    six = Normalization(mean=(1, 2, 3, 4, 5, 6), std=(1,) * 6, order="bgr")
+    assert initial_weights._channels_of(six, 0, 3).mean == (4, 5, 6)
+    assert initial_weights._channels_of(six, 3, 6).mean == (1, 2, 3)
+
+
+def test_a_recipe_of_two_sources_asks_for_both_runs() -> None:
+    source, (remark,) = choose_source(None, NYUD_COLOR_HHA)
+    assert source == "none"
+    assert "fresh weights, and will not reach the paper's figures" in remark
+    assert "fcn32s-nyud-color (color) and fcn32s-nyud-hha (hha)" in remark
+    assert remark.endswith("--weights color=RUN --weights hha=RUN.")
+
+
+def test_a_part_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -> None:
+    path = write_torchvision(tmp_path / "net.pth")
+    with pytest.raises(UsageError, match=r"LateFusionFCN has no part 'depth'\. Its parts: color, hha\."):
+        load_initial_weights(LateFusionFCN(3, width=WIDTH), {"depth": str(path)})
+    with pytest.raises(UsageError, match=r"FCN32s has no part 'color'\. It takes one source"):
+        load_initial_weights(FCN32s(3, width=WIDTH), {"color": str(path)})
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ((), None),
+        (("none",), "none"),
+        (("color=a", "hha=b=c"), {"color": "a", "hha": "b=c"}),
+        (("color=a",), {"color": "a"}),
+    ],
+)
+def test_sources_are_read_as_one_or_by_part(words: tuple[str, ...], meant: object) -> None:
+    assert parse_sources(words) == meant
+
+
+def test_a_file_with_an_equals_sign_in_its_name_is_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "rate=3.pth"
+    path.touch()
+    assert parse_sources([str(path)]) == str(path)
+
+
+@pytest.mark.parametrize("words", [("a", "b"), ("color=a", "color=b"), ("color=",), ("=a",)])
+def test_sources_that_are_neither_are_refused(words: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError, match="--weights: expected one source, or PART=SOURCE once for each part"):
+        parse_sources(words)

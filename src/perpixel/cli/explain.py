@@ -56,7 +56,8 @@ def _explain_run(path: Path, image_size: tuple[int, int] | None) -> "tuple[Expla
     run = Run.open(path)
     with torch.device("meta"):
         network = build_network(run.record)
-    explained = explain(network, image_size or run.recipe.crop_size or (224, 224), name=run.recipe.model)
+    size = image_size or run.recipe.crop_size or (224, 224)
+    explained = explain(network, size, run.record.in_channels, name=run.recipe.model)
     return explained, f"# {run.recipe.model}, as trained in {path}\n\n{table(explained)}"
 
 

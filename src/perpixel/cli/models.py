@@ -66,10 +66,17 @@ def show_recipes(rows: list[dict[str, Any]]) -> None:
         for number, stage in enumerate(row["stages"]):
             name = row["name"] if number == 0 else ""
             budget = f"{stage['iterations']:,}" if stage["iterations"] else f"{stage['epochs'] or 0:g} epochs"
-            begins = "the stage before" if number else stage["initial_weights"]
+            begins = "the stage before" if number else _sources(stage["initial_weights"])
             numbers = f"{budget:>11}  {stage['images_per_iteration']:>5}  {stage['learning_rate']:>7.2g}"
             console.print(f"{name:<{names}}{stage['model']:<{models}}{numbers}  {begins}")
     console.print("\nperpixel train DATA --recipe NAME runs all its stages.", style="dim")
+
+
+def _sources(initial_weights: str | dict[str, str]) -> str:
+    """Return what a stage begins from, in words."""
+    if isinstance(initial_weights, str):
+        return initial_weights
+    return " and ".join(initial_weights.values())
 
 
 def catalogue() -> list[dict[str, Any]]:

@@ -39,7 +39,11 @@ def train_command(
         typer.Option(help="A paper's training, in all its stages (`perpixel models --recipes`), or a FILE.yaml."),
     ] = None,
     weights: Annotated[
-        str | None, typer.Option(help="Begin from a name of `perpixel weights list`, a run, a file, or none.")
+        list[str] | None,
+        typer.Option(
+            help="Begin from a name of `perpixel weights list`, a run, a file, or none; PART=… for one part, again "
+            "for another."
+        ),
     ] = None,
     iterations: Annotated[int | None, typer.Option(min=1, help="Budget in weight updates.")] = None,
     epochs: Annotated[float | None, typer.Option(help="Budget in passes over the training images.")] = None,
@@ -81,11 +85,13 @@ def train_command(
         raise UsageError("train: expected DATA, got none. For example: perpixel train photos/ masks/ --out runs/mine")
     if recipe is not None:
         _refuse_two_networks(context)
+    from perpixel.runs.initial_weights import parse_sources
     from perpixel.runs.start import Wishes
 
     wishes = Wishes(
-        model=model, preset=preset, recipe=recipe, weights=weights, budget=_budget(iterations, epochs, minutes),
-        batch_size=batch_size, learning_rate=learning_rate, crop_size=crop_size, precision=_precision(precision),
+        model=model, preset=preset, recipe=recipe, weights=parse_sources(weights or ()),
+        budget=_budget(iterations, epochs, minutes), batch_size=batch_size,
+        learning_rate=learning_rate, crop_size=crop_size, precision=_precision(precision),
         device=_one_of("--device", device, ("auto", "cpu", "cuda")), workers=workers, seed=seed,
         settings=tuple(settings or ()),
     )  # fmt: skip

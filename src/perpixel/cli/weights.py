@@ -62,12 +62,14 @@ def fetch_shown(name: str) -> Path:
         return locate(name, counter)
 
 
-def fetch_if_known(name: str | None) -> None:
+def fetch_if_known(sources: str | dict[str, str] | None) -> None:
     """Fetch what `--weights` names, unless it names a file or a run."""
     from perpixel.weights.known import candidates
 
-    if name and not Path(name).exists() and candidates(name):
-        fetch_shown(name)
+    names = sources.values() if isinstance(sources, dict) else [sources or ""]
+    for name in names:
+        if name and not Path(name).exists() and candidates(name):
+            fetch_shown(name)
 
 
 def _list(json: bool) -> None:

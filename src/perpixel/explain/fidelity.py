@@ -34,7 +34,7 @@ SCORES = {
 
 
 def explain_model(
-    name: str, num_classes: int | None = None, image_size: tuple[int, int] | None = None, in_channels: int = 3
+    name: str, num_classes: int | None = None, image_size: tuple[int, int] | None = None, in_channels: int | None = None
 ) -> Explained:
     """Lay out a network of the catalogue, without allocating it.
 
@@ -42,16 +42,16 @@ def explain_model(
         name: One of the catalogue.
         num_classes: K; the paper's own if not given.
         image_size: (H, W); the paper's own if not given.
-        in_channels: Image channels; 3 for RGB.
+        in_channels: Image channels; the paper's own if not given.
 
     Raises:
         UsageError: There is no such network, or it takes no such image.
     """
-    find(name)
+    channels = find(name).in_channels if in_channels is None else in_channels
     with torch.device("meta"):
-        network = build(name, num_classes, in_channels)
+        network = build(name, num_classes, channels)
     size = image_size or PAPERS.get(name, Paper(DEFAULT_SIZE)).image_size
-    return explain(network, size, in_channels, name=name)
+    return explain(network, size, channels, name=name)
 
 
 def card(name: str, explained: Explained | None = None, recipe: Recipe | None = None) -> str:

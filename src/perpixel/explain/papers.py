@@ -29,6 +29,7 @@ PAPERS = {
     "fcn8s": Paper((500, 500)),
     "fcn8s-at-once": Paper((500, 500)),
     "fcn8s-two-headed": Paper((256, 256)),
+    "fcn32s-late-fusion": Paper((480, 640)),
     "fcn32s-alexnet": Paper((500, 500), "57 M", "CVPR 2015, Table 1"),
     "fcn32s-googlenet": Paper((500, 500), "6 M", "CVPR 2015, Table 1"),
     "segnet": Paper(STUDY, "14.7 M in the encoder", "TPAMI 2017, Sec. 3"),

@@ -61,7 +61,9 @@ def coarsest(rows: Iterable[LayerRow]) -> tuple[float | None, int | None]:
 
 
 def first_channels(module: nn.Module) -> int:
-    """Return how many channels the first convolution reads; 3 where there is none."""
+    """Return how many channels a network says it reads, or its first convolution; 3 where there is neither."""
+    if isinstance(own := getattr(module, "in_channels", None), int):
+        return own
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
             return layer.in_channels

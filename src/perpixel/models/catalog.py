@@ -19,7 +19,7 @@ from perpixel.models.deeplab_v1 import DeepLabV1
 from perpixel.models.deeplab_v2 import ASPP_S, DeepLabV2
 from perpixel.models.fcn import FCN8s, FCN16s, FCN32s
 from perpixel.models.fcn_encoders import AnyFCN, FCN32sAlexNet
-from perpixel.models.fcn_variants import TwoHeadedFCN
+from perpixel.models.fcn_variants import LateFusionFCN, TwoHeadedFCN
 from perpixel.models.frrn import FRRN, STAGES_A, STAGES_B
 from perpixel.models.segnet import SegNet, SegNetBasic
 from perpixel.models.segnet_study import BilinearInterpolation, EncoderAddition, FCNBasic, SingleChannelDecoder
@@ -39,6 +39,7 @@ class Row:
         num_classes: K of the published network.
         output_stride: Of the coarsest feature map, in pixels.
         receptive_field: Of one element of that map, in pixels.
+        in_channels: C of the published network's images.
     """
 
     network: Callable[..., nn.Module]
@@ -47,6 +48,7 @@ class Row:
     num_classes: int
     output_stride: int
     receptive_field: int
+    in_channels: int = 3
 
 
 FCN = "Shelhamer, TPAMI 2017, 1605.06211"
@@ -75,6 +77,15 @@ MODELS = {
     ),
     "fcn8s-two-headed": Row(
         TwoHeadedFCN, paper=FCN, encoder="vgg16", num_classes=33, output_stride=32, receptive_field=404
+    ),
+    "fcn32s-late-fusion": Row(
+        LateFusionFCN,
+        paper=FCN,
+        encoder="vgg16",
+        num_classes=40,
+        output_stride=32,
+        receptive_field=404,
+        in_channels=6,
     ),
     "fcn32s-alexnet": Row(
         FCN32sAlexNet, paper=FCN, encoder="caffenet", num_classes=21, output_stride=32, receptive_field=355
@@ -266,26 +277,30 @@ MODELS = {
 
 
 def build(
-    name: str, num_classes: int | None = None, in_channels: int = 3, width: float = 1.0, **options: Any
+    name: str, num_classes: int | None = None, in_channels: int | None = None, width: float = 1.0, **options: Any
 ) -> nn.Module:
     """Build a network of the catalogue, with fresh weights.
 
     Args:
         name: One of `MODELS`.
         num_classes: K, counting background if the data set labels it; the paper's own if not given.
-        in_channels: Image channels; 3 for RGB.
+        in_channels: Image channels; the paper's own if not given: 3, for RGB, in all but late fusion's.
         width: Multiplies every hidden channel count, in multiples of 8; 1 is the paper's network.
         options: The network's own arguments; its class lists them.
 
     Returns: A module, image (N, C, H, W) -> logits (N, K, H, W), for any H and W from 1 up.
     Raises:
-        UsageError: There is no such network, or it has no such option.
+        UsageError: There is no such network, it has no such option, or none of that value.
     """
     row = find(name)
     check_sizes(num_classes, in_channels, width)
     check_options(name, row.network, options)
     classes = row.num_classes if num_classes is None else num_classes
-    return row.network(num_classes=classes, in_channels=in_channels, width=width, **options)
+    channels = row.in_channels if in_channels is None else in_channels
+    try:
+        return row.network(num_classes=classes, in_channels=channels, width=width, **options)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def find(name: str) -> Row:
@@ -307,7 +322,7 @@ def count_parameters(name: str, num_classes: int | None = None) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def check_sizes(num_classes: int | None, in_channels: int, width: float) -> None:
+def check_sizes(num_classes: int | None, in_channels: int | None, width: float) -> None:
     """Refuse networks that cannot be.
 
     Raises:

@@ -12,7 +12,7 @@ Early fusion needs nothing of its own: `FCN32s(num_classes, in_channels=4)` take
 Source: Shelhamer, Long, Darrell, "Fully Convolutional Networks", CVPR 2015, arXiv:1411.4038, Sec. 5, and TPAMI 2017,
     arXiv:1605.06211; fcn.berkeleyvision.org, siftflow-fcn*/net.py and nyud-fcn32s-color-hha/net.py.
 Differs: two heads with fixed deconvolutions never mix classes, so they are kept as one head with the outputs of
-    both, cut apart at the end: the same weights, half the layers.
+    both, cut apart at the end: the same weights, half the layers. Colour and HHA come as one image of six channels.
 Letters: N batch, C channels, K classes, G geometries, H W pixels.
 """
 
@@ -87,6 +87,9 @@ class LateFusionFCN(nn.Module):
         padding: As in `FCN32s`.
         color_channels: How many of them are colour.
 
+    Attributes:
+        part_channels: Of each half, the channels that it sees: the first, and the one after the last.
+
     Raises:
         ValueError: No channel is left for one of the two.
     """
@@ -107,6 +110,7 @@ class LateFusionFCN(nn.Module):
             )
         self.in_channels = in_channels
         self.color_channels = color_channels
+        self.part_channels = {"color": (0, color_channels), "hha": (color_channels, in_channels)}
         self.color = FCN32s(num_classes, color_channels, width, padding)
         self.hha = FCN32s(num_classes, in_channels - color_channels, width, padding)
 

@@ -7,8 +7,11 @@ from perpixel.recipes.papers import RECIPES
 from perpixel.recipes.stages import Stages, share_budget
 from perpixel.training.recipe import Budget, Recipe
 
+CALLED_AFTER_DATA = {"fcn8s-two-headed": "fcn8s-siftflow", "fcn32s-late-fusion": "fcn32s-nyud-color-hha"}
 # Each network's own recipe; of one trained in stages, the last.
-PAPERS = {name: stages[-1] for name, stages in RECIPES.items() if stages[-1].model == name}
+PAPERS = {name: stages[-1] for name, stages in RECIPES.items() if stages[-1].model == name} | {
+    model: RECIPES[name][-1] for model, name in CALLED_AFTER_DATA.items()
+}
 PRESETS = ("quick", "paper", "strong")
 
 

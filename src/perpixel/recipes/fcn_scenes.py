@@ -41,6 +41,7 @@ CONTEXT_FCN8S = _released(
 
 NYUD_MEAN = Normalization(mean=(92.318, 97.203, 116.190), std=(1.0, 1.0, 1.0), order="bgr")
 HHA_MEAN = Normalization(mean=(132.431, 94.076, 118.477), std=(1.0, 1.0, 1.0))  # load_hha does not reverse channels
+COLOR_HHA_MEAN = Normalization(mean=(*NYUD_MEAN.mean, *HHA_MEAN.mean), std=(1.0,) * 6)
 COLOR_DEPTH_MEAN = Normalization(mean=(*NYUD_MEAN.mean, 7.844), std=(1.0,) * 4, order="bgr")
 NYUD = (
     "Images are drawn in reshuffled epochs, not with replacement.",
@@ -60,6 +61,25 @@ NYUD_COLOR_DEPTH = _released(
     FCN32S, "nyud-fcn32s-color-d", normalization=COLOR_DEPTH_MEAN,
     differs=(*NYUD, "Images have four channels, the depth's natural logarithm last: its mean is 7.844."),
     expected={"pixel_accuracy": 0.621, "mean_accuracy": 0.448, "mean_iou": 0.317},
+)  # fmt: skip
+
+NYUD_COLOR_HHA = _released(
+    FCN32S, "nyud-fcn32s-color-hha", model="fcn32s-late-fusion", normalization=COLOR_HHA_MEAN,
+    initial_weights={"color": "fcn32s-nyud-color", "hha": "fcn32s-nyud-hha"}, optimizer=FCN16S.optimizer,
+    sources={
+        "*": "fcn.berkeleyvision.org, nyud-fcn32s-color-hha/{net.py,solver.prototxt,solve.py}",
+        "optimizer": "nyud-fcn32s-color-hha/solver.prototxt: 1e-12, a hundredth of what either half is trained with",
+        "initial_weights": "nyud-fcn32s-color-hha/solve.py: colour after 28,000 iterations, HHA after 60,000",
+        "expected": RECALLED,
+    },
+    expected={"pixel_accuracy": 0.653, "mean_accuracy": 0.440, "mean_iou": 0.333},
+    differs=(
+        *NYUD,
+        "Images have six channels: red, green, blue and then HHA, in .npy files or TIFF. Colours are not reversed; "
+        "the first layer of a run that saw them reversed is.",
+        "Each half begins from the best weights of a run of its own; give both with --weights color=RUN "
+        "--weights hha=RUN.",
+    ),
 )  # fmt: skip
 
 # ---- SIFT Flow: 33 classes of things, and the geometry of each -------------------------------------------

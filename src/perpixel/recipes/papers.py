@@ -17,6 +17,7 @@ RECIPES: dict[str, Stages] = {
     "fcn32s-nyud-color": (fcn_scenes.NYUD_COLOR,),
     "fcn32s-nyud-hha": (fcn_scenes.NYUD_HHA,),
     "fcn32s-nyud-color-depth": (fcn_scenes.NYUD_COLOR_DEPTH,),
+    "fcn32s-nyud-color-hha": (fcn_scenes.NYUD_COLOR_HHA,),
     "fcn8s-siftflow": (fcn_scenes.SIFTFLOW_FCN32S, fcn_scenes.SIFTFLOW_FCN16S, fcn_scenes.SIFTFLOW_FCN8S),
     "segnet": (segnet.SEGNET,),
     "segnet-basic": (segnet.SEGNET_BASIC,),

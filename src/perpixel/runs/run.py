@@ -62,7 +62,7 @@ class Record(BaseModel):
     fingerprint: str
     num_classes: int
     in_channels: int
-    initial_weights: str
+    initial_weights: str | dict[str, str]
     previous: str | None = None
     finished: bool = False
     normalization: Normalization

@@ -24,7 +24,7 @@ from perpixel.recipes.find import find_recipe
 from perpixel.recipes.segnet import CAMVID_CLASSES, CAMVID_MEDIAN_FREQUENCY
 from perpixel.recipes.stages import Stages, share_budget, with_peak_rate
 from perpixel.runs.checks import left_out, make_run_folder, require_empty, require_splits, tag_remarks
-from perpixel.runs.initial_weights import choose_source, load_initial_weights
+from perpixel.runs.initial_weights import Source, choose_source, load_initial_weights
 from perpixel.runs.orientation import is_upright
 from perpixel.runs.phases import first_unfinished, phase_folders, phase_name, phases_of, relative_source
 from perpixel.runs.run import DATASET, Record, Run, build_network, command_line, versions, write_record
@@ -51,7 +51,7 @@ class Wishes:
     model: str = "unet-same"
     preset: str | None = None
     recipe: str | None = None
-    weights: str | None = None
+    weights: Source | None = None
     budget: Budget | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
@@ -208,7 +208,7 @@ def _shared_facts(data: list[Path], wishes: Wishes, dataset: Dataset, device: to
 
 
 def _stage_record(
-    number: int, stages: Stages, folders: tuple[Path, ...], spec: DatasetSpec, source: str, shared: dict[str, Any]
+    number: int, stages: Stages, folders: tuple[Path, ...], spec: DatasetSpec, source: Source, shared: dict[str, Any]
 ) -> Record:
     recipe = stages[number]
     return Record(
@@ -322,7 +322,7 @@ def _mirrored(recipe: Recipe) -> tuple[str, ...]:
     )
 
 
-def _pixels_remark(recipe: Recipe, source: str) -> tuple[str, ...]:
+def _pixels_remark(recipe: Recipe, source: Source) -> tuple[str, ...]:
     """Warn of pixels in the units of weights that are not there: fresh ones expect about unit variance."""
     given = recipe.normalization
     if source != "none" or recipe.initial_weights == "none" or given == "data" or max(given.std) > 1:

@@ -171,6 +171,7 @@ NAMED = ("optimizer", "schedule", "auxiliary_schedule", "loss")  # `--set loss=b
 class Recipe(Frozen):
     """How one network is trained.
 
+    `initial_weights` names what the network begins from, or, of a network of several parts, what each part does.
     `image_scale` is the size at which the network sees an image, relative to the file: 0.5 trains and
     predicts at half resolution, a quarter of the work, and the logits are interpolated back.
     `crop_size` is (H, W) in pixels as the network sees them; None means whole images, which then
@@ -193,7 +194,7 @@ class Recipe(Frozen):
     preset: str = "custom"
     width: float = Field(1.0, gt=0)
     options: dict[str, bool | int | float | str] = {}
-    initial_weights: str = "none"
+    initial_weights: str | dict[str, str] = "none"
 
     image_scale: float = Field(1.0, gt=0, le=4)
     crop_size: tuple[Side, Side] | None = None
