@@ -10,17 +10,21 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from perpixel.data.appearance import vary_gamma
 from perpixel.data.masks import IGNORE
 from perpixel.data.transforms import (
     Augmentation,
     augment,
     draw_view,
     from_albumentations,
+    shift_contents,
 )
 from perpixel.errors import UsageError
 
 STILL = Augmentation(flip=0)
-EVERYTHING = Augmentation(scale=(0.5, 2), vertical_flip=0.5, rotate=30, elastic=3, color=0.5, blur=1, noise=0.05)
+GAMMA = Augmentation(flip=0, gamma=0.05)
+BEFORE = Augmentation(scale=(0.5, 2), vertical_flip=0.5, rotate=30, elastic=3, color=0.5, blur=1, noise=0.05)
+EVERYTHING = BEFORE.model_copy(update={"gamma": 0.05, "shift": 20})
 
 
 def sample(
@@ -154,6 +158,86 @@ def test_outside_is_the_images_own_mean_where_none_is_given() -> None:
     assert (shown[crop == IGNORE] == np.rint(pixels.mean((0, 1)))).all()
 
 
+# ---- shifts and gamma ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("by", [(0, 0), (3, 5), (-3, 5), (4, -7), (-9, -11), (9, 0), (0, 11)])
+def test_a_shift_is_a_crop_and_numpys_reflection(by: tuple[int, int]) -> None:
+    """TobyPDE/FRRN, dltools/augmentation.py, TranslationAugmentor: labels that come in are void."""
+    pixels, target = sample(20, 24)
+    shown, crop = shift_contents(pixels, target, by)
+    kept = tuple(slice(max(-step, 0), length - max(step, 0)) for step, length in zip(by, target.shape, strict=True))
+    pads = [(max(step, 0), max(-step, 0)) for step in by]
+    assert np.array_equal(shown, np.pad(pixels[kept], [*pads, (0, 0)], "reflect"))
+    assert np.array_equal(crop, np.pad(target[kept], pads, constant_values=IGNORE))
+
+
+@given(height=st.integers(1, 9), width=st.integers(1, 9), down=st.integers(-40, 40), right=st.integers(-40, 40))
+@settings(deadline=None)
+def test_a_shift_further_than_the_crop_is_wide_shows_only_its_mirror_images(
+    height: int, width: int, down: int, right: int
+) -> None:
+    pixels, target = sample(height, width, seed=1)
+    shown, crop = shift_contents(pixels, target, (down, right))
+    assert shown.shape == pixels.shape
+    assert (crop == IGNORE).sum() == height * width - max(0, height - abs(down)) * max(0, width - abs(right))
+    assert {tuple(color) for color in shown.reshape(-1, 3)} <= {tuple(color) for color in pixels.reshape(-1, 3)}
+
+
+def test_every_shift_is_equally_likely() -> None:
+    target = np.arange(7, dtype=np.uint8)[None].repeat(7, 0)
+    rng = np.random.default_rng(0)
+    options = Augmentation(flip=0, shift=2)
+    middles = [augment(target[..., None], target, None, options, rng)[1][3, 3] for _ in range(4000)]
+    assert np.bincount(middles, minlength=7)[1:6] / 4000 == pytest.approx(np.full(5, 0.2), abs=0.03)
+
+
+@pytest.mark.parametrize(("dtype", "most"), [(np.uint8, 255), (np.uint16, 65535)])
+def test_gamma_keeps_black_and_white_and_stays_within_its_powers(dtype: type, most: int) -> None:
+    """At 0.05 the power is log(1/2 + Z/√2) / log(1/2 - Z/√2): 0.815 to 1.227."""
+    pixels = np.array([[[0], [most // 2], [most]]], dtype)
+    powers = []
+    for seed in range(200):
+        shown = augment(pixels, np.zeros((1, 3), np.uint8), None, GAMMA, np.random.default_rng(seed))[0].ravel()
+        assert (shown[0], shown[2]) == (0, most)
+        powers.append(np.log(shown[1] / most) / np.log((most // 2) / most))
+    assert min(powers) == pytest.approx(0.815, abs=0.02)
+    assert max(powers) == pytest.approx(1.227, abs=0.02)
+    assert np.median(powers) == pytest.approx(1, abs=0.03)
+
+
+@pytest.mark.parametrize("options", [STILL, BEFORE])
+def test_gamma_and_shifts_change_nothing_else_that_is_drawn(options: Augmentation) -> None:
+    """Without them the view and the colours are those of before they were there; with them, the same shifted."""
+    pixels, target = sample()
+    for seed in range(5):
+        before, ids = augment(pixels, target, (30, 40), options, np.random.default_rng(seed))
+        moved = options.model_copy(update={"shift": 6})
+        shifts, powers = np.random.default_rng(seed), np.random.default_rng(seed)
+        for rng in (shifts, powers):
+            augment(pixels, target, (30, 40), options, rng)
+        down, right = shifts.integers(-6, 7, 2)
+        shown, shifted = augment(pixels, target, (30, 40), moved, np.random.default_rng(seed))
+        expected = shift_contents(before, ids, (int(down), int(right)))
+        assert np.array_equal(shown, expected[0])
+        assert np.array_equal(shifted, expected[1])
+        brighter, same = augment(
+            pixels, target, (30, 40), options.model_copy(update={"gamma": 0.05}), np.random.default_rng(seed)
+        )
+        assert np.array_equal(same, ids)
+        expected = np.where((ids == IGNORE)[..., None], before, vary_gamma(before, 0.05, powers))
+        assert np.array_equal(brighter, expected)
+
+
+def test_without_them_nothing_more_is_drawn_than_the_view() -> None:
+    """Seven numbers, as before gamma and shifts were there: runs that were begun then go on alike."""
+    pixels, target = sample()
+    used, seven = np.random.default_rng(0), np.random.default_rng(0)
+    augment(pixels, target, (30, 40), STILL, used)
+    seven.random(7)
+    assert used.random() == seven.random()
+
+
 def test_an_albumentations_pipeline_is_called_by_its_own_names_and_seeded() -> None:
     class Pipeline:
         seed = -1
@@ -199,7 +283,9 @@ def test_a_fill_of_the_wrong_length_is_refused() -> None:
         augment(pixels, target, (99, 99), STILL, np.random.default_rng(0), fill=[5])
 
 
-@pytest.mark.parametrize("wrong", [{"scale": (2, 1)}, {"scale": (0, 1)}, {"flip": 1.5}, {"colour": 0.2}])
+@pytest.mark.parametrize(
+    "wrong", [{"scale": (2, 1)}, {"scale": (0, 1)}, {"flip": 1.5}, {"colour": 0.2}, {"shift": -1}, {"gamma": 0.8}]
+)
 def test_impossible_options_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Augmentation(**wrong)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from perpixel.data.normalization import Normalization
+from perpixel.data.transforms import Augmentation
 from perpixel.models.catalog import MODELS, build
 from perpixel.recipes.fcn_scenes import SIFTFLOW_CLASSES
 from perpixel.recipes.papers import RECIPES
@@ -215,6 +216,13 @@ def test_frrn_falls_to_a_tenth_once() -> None:
         assert (recipe.batch_size, recipe.optimizer.learning_rate, recipe.optimizer.weight_decay) == (3, 1e-3, 0)
         assert recipe.schedule == Step(every=every)
         assert every < (recipe.budget.iterations or 0) <= 2 * every
+
+
+def test_frrn_sees_its_images_shifted_and_brighter_or_darker() -> None:
+    """train.py of November 2016 and train_frrn_a.py of March 2017: 40 and 30 pixels; gamma_range of 0.05."""
+    for name, shift in (("frrn-a", 30), ("frrn-b", 40)):
+        (recipe,) = RECIPES[name]
+        assert recipe.augmentation == Augmentation(flip=0, shift=shift, gamma=0.05)
 
 
 def test_deeplabs_last_layer_is_ten_times_as_fast() -> None:

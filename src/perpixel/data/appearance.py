@@ -39,6 +39,28 @@ def vary_appearance(pixels: Pixels, color: float, blur: float, noise: float, rng
     return to_type(values, pixels.dtype)
 
 
+def vary_gamma(pixels: Pixels, limit: float, rng: np.random.Generator) -> Pixels:
+    """Raise every value, as a fraction of the full range, to one random power.
+
+    Args:
+        pixels: uint8 or uint16, (H, W, C).
+        limit: Of Z, drawn uniformly either way; the power is log(1/2 + Z/√2) / log(1/2 - Z/√2), which makes an
+            image brighter as likely as darker.
+        rng: The only source of randomness; nothing is drawn where the limit is 0.
+
+    Returns: Pixels of the same shape and type.
+
+    Source: TobyPDE/FRRN, dltools/augmentation.py, GammaAugmentor.
+    """
+    if not limit:
+        return pixels
+    drawn = rng.uniform(-limit, limit) / math.sqrt(2)
+    power = math.log(0.5 + drawn) / math.log(0.5 - drawn)
+    most = np.iinfo(pixels.dtype).max
+    table: Pixels = np.rint(most * (np.arange(most + 1) / most) ** power).astype(pixels.dtype)
+    return table[pixels]
+
+
 def _shift_colors(values: NDArray[np.float32], strength: float, rng: np.random.Generator) -> NDArray[np.float32]:
     """Apply one random affine map to every pixel's channels."""
     channels = values.shape[2]

@@ -1,9 +1,10 @@
 """Random changes made to an image and its target together.
 
-    source image --- one window of it, scaled, cropped, rotated, bent, mirrored ---> crop
+    source image --- one window of it, scaled, cropped, rotated, bent, mirrored ---> crop ---> shifted
                      pixels: bilinear, averaging when they shrink; target: nearest
 
-What lies outside the source is filled with the mean colour, and is IGNORE in the target.
+What lies outside the source is filled with the mean colour; what lies outside a shifted crop mirrors it. Both are
+IGNORE in the target.
 
 Letters: H W pixels, C channels.
 """
@@ -16,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from perpixel.data.appearance import vary_appearance
+from perpixel.data.appearance import vary_appearance, vary_gamma
+from perpixel.data.masks import IGNORE
 from perpixel.data.view import View, resample_pixels, resample_target
 from perpixel.errors import UsageError
 
@@ -41,6 +43,11 @@ class Augmentation(BaseModel):
             each channel's gain by ±15 %.
         blur: Greatest standard deviation of a Gaussian blur, in pixels.
         noise: Greatest standard deviation of Gaussian noise, as a fraction of the full range.
+        gamma: Greatest Z of a random power of all values, γ = log(1/2 + Z/√2) / log(1/2 - Z/√2); at 0.05, γ is 0.815
+            to 1.227.
+        shift: Greatest shift of the crop's contents along each axis, in pixels of the crop.
+
+    Source: TobyPDE/FRRN, dltools/augmentation.py, of the last two.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,6 +60,8 @@ class Augmentation(BaseModel):
     color: Probability = 0.0
     blur: Annotated[float, Field(ge=0, le=10)] = 0.0
     noise: Annotated[float, Field(ge=0, le=1)] = 0.0
+    gamma: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    shift: Annotated[int, Field(ge=0, le=10_000)] = 0
 
     @field_validator("scale")
     @classmethod
@@ -92,9 +101,36 @@ def augment(
     crop, outside = resample_target(target, view)
     shown = resample_pixels(pixels, view)
     shown = vary_appearance(shown, options.color, options.blur, options.noise, rng)
+    shown = vary_gamma(shown, options.gamma, rng)
     if outside is not None:
         shown[outside] = _as_fill(fill, pixels)
+    if options.shift:  # drawn after all others, which stay as they are without it
+        down, right = rng.integers(-options.shift, options.shift + 1, 2)
+        return shift_contents(shown, crop, (int(down), int(right)))
     return shown, crop
+
+
+def shift_contents(pixels: Pixels, target: Target, by: tuple[int, int]) -> tuple[Pixels, Target]:
+    """Move an image and its target within their frame; what comes in mirrors the image and is IGNORE.
+
+    Args:
+        pixels: (H, W, C).
+        target: Class ids, (H, W).
+        by: Rows down and columns right.
+    """
+    rows, columns = (np.arange(length) - step for length, step in zip(target.shape, by, strict=True))
+    inside = np.ix_(_reflected(rows, target.shape[0]), _reflected(columns, target.shape[1]))
+    shifted = target[inside]
+    shifted[(rows < 0) | (rows >= target.shape[0])] = IGNORE
+    shifted[:, (columns < 0) | (columns >= target.shape[1])] = IGNORE
+    return pixels[inside], shifted
+
+
+def _reflected(places: NDArray[np.intp], length: int) -> NDArray[np.intp]:
+    """Mirror places that lie outside 0 to `length` - 1 back into it; the outermost ones are not repeated."""
+    period = max(1, 2 * (length - 1))
+    folded = places % period
+    return np.where(folded < length, folded, period - folded)
 
 
 def from_albumentations(transform: Callable[..., Any]) -> Transform:
