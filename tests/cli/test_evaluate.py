@@ -80,3 +80,14 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_measured(
     result = CliRunner().invoke(app, [str(run), option, str(place)])
     assert said in str(result.exception)
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_an_ensemble_is_measured_and_named_beside_the_scores(app: typer.Typer, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", write_data(tmp_path / "data"))
+    second = write_run(tmp_path / "second", tmp_path / "data")
+    result = CliRunner().invoke(app, [str(run), "--ensemble", str(second), "--json", "-"])
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert document["mean_iou"] == 1.0
+    assert document["options"]["ensemble"]["run"] == str(second)
+    assert document["options"]["ensemble"]["method"] == "product"

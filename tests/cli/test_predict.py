@@ -57,7 +57,7 @@ def test_options_reach_the_prediction(app: typer.Typer, run: str, tmp_path: Path
     assert json.loads(result.stdout)["made_by"]["options"] == {
         "scales": [0.5, 1.0], "fusion": "max", "flip": True, "tile": [8, 8], "overlap": 2,
         "rotations": 4, "blend": "hann", "samples": 0, "seed": 0, "crf": PRESETS["deconvnet"].to_dict(),
-        "proposals": None,
+        "proposals": None, "ensemble": None,
     }  # fmt: skip
     assert "CRF: preset deconvnet" in result.stderr
 
@@ -104,3 +104,25 @@ def test_a_strange_name_is_printed_on_one_line(app: typer.Typer, run: str, tmp_p
     assert result.exit_code == 1
     assert "new\\nline.png:" in result.stderr
     assert json.loads(result.stdout)["failed"][0]["source"].endswith("new\nline.png")
+
+
+def test_a_second_run_is_asked_too_and_named_beside_the_result(app: typer.Typer, run: str, tmp_path: Path) -> None:
+    second = write_run(tmp_path / "second", write_data(tmp_path / "more"))
+    folder, out = str(write_images(tmp_path / "in", "a.png")), str(tmp_path / "out")
+    words = [run, folder, "--out", out, "--ensemble", str(second), "--proposals", "windows"]
+    result = CliRunner().invoke(app, [*words, "--ensemble-by", "mean"])
+    assert result.exit_code == 0, result.output
+    made_by = json.loads((tmp_path / "out/predictions.json").read_text())["made_by"]
+    told = made_by["options"]["ensemble"]
+    assert told == {"run": str(second), "method": "mean", "weights": made_by["weights"]}  # here they are the same
+    moved = second.rename(tmp_path / "moved")
+    again = CliRunner().invoke(app, [*words[:4], "--ensemble", str(moved), *words[6:], "--ensemble-by", "mean"])
+    assert "1 already there" in again.stderr
+    other = CliRunner().invoke(app, [*words[:4], "--ensemble", str(moved), *words[6:]])
+    assert "different: options" in str(other.exception)
+
+
+def test_a_way_to_join_without_a_second_run_is_refused(app: typer.Typer, run: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, [run, "a.png", "--out", str(tmp_path / "out"), "--ensemble-by", "mean"])
+    assert isinstance(result.exception, UsageError)
+    assert "Add --ensemble RUN" in str(result.exception)

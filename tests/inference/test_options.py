@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from perpixel.crf.options import PRESETS
 from perpixel.errors import UsageError
+from perpixel.inference.ensemble import Ensemble
 from perpixel.inference.options import Options
 from perpixel.inference.proposals import Proposals
 
@@ -27,6 +28,8 @@ def test_by_default_the_whole_image_is_looked_at_once() -> None:
         ({"rotations": 37}, "--rotations: expected 1 to 36"),
         ({"samples": -1}, "--samples"),
         ({"proposals": Proposals(), "flip": True}, "--proposals: expected one scale"),
+        ({"ensemble": Ensemble("fcn"), "flip": True}, "--ensemble: expected one scale"),
+        ({"ensemble": Ensemble("fcn"), "samples": 2}, "--ensemble: expected .* no --samples"),
         ({"seed": -1}, "seed: expected at least 0"),
         ({"blend": "cubic"}, "--blend: expected linear, hann, mean, none, got 'cubic'"),
         ({"tile": (0, 8)}, "--tile"),
@@ -82,4 +85,10 @@ def test_a_line_says_what_is_done() -> None:
 
 def test_proposals_survive_json_too() -> None:
     options = Options(proposals=Proposals("selective-search", "mean", count=9))
+    assert Options.from_json(json.loads(json.dumps(options.to_json()))) == options
+
+
+@given(st.builds(Ensemble, st.text(), st.sampled_from(["mean", "product"]), st.text()), st.booleans())
+def test_an_ensemble_survives_json(ensemble: Ensemble, boxes: bool) -> None:
+    options = Options(ensemble=ensemble, proposals=Proposals() if boxes else None)
     assert Options.from_json(json.loads(json.dumps(options.to_json()))) == options

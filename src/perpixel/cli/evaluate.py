@@ -10,6 +10,8 @@ from perpixel.cli.inference_options import (
     Blend,
     Crf,
     Device,
+    Ensemble,
+    EnsembleBy,
     Flip,
     Fusion,
     Overlap,
@@ -46,6 +48,8 @@ def evaluate_command(
     overlap: Overlap = None,
     rotations: Rotations = 1,
     proposals: Proposals = None,
+    ensemble: Ensemble = None,
+    ensemble_by: EnsembleBy = None,
     blend: Blend = "linear",
     samples: Samples = 0,
     crf: Crf = None,
@@ -66,7 +70,7 @@ def evaluate_command(
 
     options = make_options(
         scales, fusion, flip, tile, overlap, rotations=rotations, proposals=proposals, blend=blend, samples=samples,
-        crf=crf, run=run,
+        crf=crf, run=run, ensemble=ensemble, ensemble_by=ensemble_by,
     )  # fmt: skip
     _require_places(json, report)
     messages = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -101,12 +105,12 @@ def _measure(
 ) -> "Evaluation":
     from perpixel.cli.progress import Counter
     from perpixel.runs.evaluate import evaluate
-    from perpixel.runs.load import load_run
+    from perpixel.runs.load import load_for
     from perpixel.runs.run import Run
 
     opened = Run.open(run)
     dataset = opened.open_data(*data)
-    segmenter = load_run(opened, device)
+    segmenter = load_for(opened, options, device)
     if split is None:
         split = dataset.splits[0] if len(dataset.splits) == 1 else "val"
     with Counter(f"Evaluating {split}") as counter:

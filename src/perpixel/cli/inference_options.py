@@ -8,6 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from perpixel.crf.options import CrfOptions
+    from perpixel.inference.ensemble import Ensemble as EnsembleOptions
     from perpixel.inference.options import Options
 
 Scales = Annotated[
@@ -30,6 +31,18 @@ Rotations = Annotated[
 Proposals = Annotated[
     str | None,
     typer.Option(help="Look at likely objects, as DeconvNet does: windows, or selective-search (needs OpenCV)."),
+]
+Ensemble = Annotated[
+    Path | None,
+    typer.Option(
+        "--ensemble",
+        metavar="RUN",
+        help="Ask a second run too, which sees the whole image: FCN-8s beside DeconvNet's --proposals.",
+    ),
+]
+EnsembleBy = Annotated[
+    str | None,
+    typer.Option(help="How both are joined: product of scores, as DeconvNet's release does, or mean, as its paper."),
 ]
 Blend = Annotated[
     str, typer.Option(help="How tiles are joined: linear or hann fade, none cuts, mean counts all tiles alike.")
@@ -60,6 +73,8 @@ def make_options(
     samples: int = 0,
     crf: str | None = None,
     run: Path | None = None,
+    ensemble: Path | None = None,
+    ensemble_by: str | None = None,
 ) -> "Options":
     """Return what was asked for, checked; `run` says which CRF "auto" is."""
     from perpixel.inference.options import Options
@@ -69,11 +84,27 @@ def make_options(
     if proposals is not None:
         boxes: dict[str, Any] = {"finder": proposals, "aggregate": fusion or "max"}
         joined |= {"fusion": "mean", "proposals": BoxOptions(**boxes)}
+    joined |= {"ensemble": _second(ensemble, ensemble_by)}
     looks = tuple(scales or (1.0,))
     options = Options(looks, flip=flip, tile=tile, overlap=overlap, rotations=rotations, samples=samples, **joined)
     if crf is None or run is None:
         return options
     return replace(options, crf=_choose_crf(run, crf))
+
+
+def _second(run: Path | None, method: str | None) -> "EnsembleOptions | None":
+    """Return what is asked of a second run, its weights identified."""
+    from perpixel.errors import UsageError
+    from perpixel.inference.ensemble import Ensemble as EnsembleOptions
+    from perpixel.runs.load import fingerprint
+    from perpixel.runs.run import Run
+
+    if run is None:
+        if method is not None:
+            raise UsageError("--ensemble-by: expected a second run to join. Add --ensemble RUN, or leave it.")
+        return None
+    how: Any = method or "product"  # Ensemble checks it
+    return EnsembleOptions(str(run), how, fingerprint(Run.open(run)))
 
 
 def _choose_crf(run: Path, word: str) -> "CrfOptions":

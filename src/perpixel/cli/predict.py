@@ -10,6 +10,8 @@ from perpixel.cli.inference_options import (
     Blend,
     Crf,
     Device,
+    Ensemble,
+    EnsembleBy,
     Flip,
     Fusion,
     Overlap,
@@ -41,6 +43,8 @@ def predict_command(
     overlap: Overlap = None,
     rotations: Rotations = 1,
     proposals: Proposals = None,
+    ensemble: Ensemble = None,
+    ensemble_by: EnsembleBy = None,
     blend: Blend = "linear",
     samples: Samples = 0,
     crf: Crf = None,
@@ -93,7 +97,7 @@ def predict_command(
 
     options = make_options(
         scales, fusion, flip, tile, overlap, rotations=rotations, proposals=proposals, blend=blend, samples=samples,
-        crf=crf, run=run,
+        crf=crf, run=run, ensemble=ensemble, ensemble_by=ensemble_by,
     )  # fmt: skip
     wanted = Wanted(
         overlay, probabilities, original_values, overwrite, uncertainty, _vectors(vector, simplify, min_area), every
@@ -127,15 +131,15 @@ def _vectors(format: str | None, simplify: float, min_area: int) -> Any:
 
 def _predict(run: Path, words: list[str], out: Path, wanted: Any, options: Any, device: str | None) -> "Predictions":
     from perpixel.cli.progress import Counter
-    from perpixel.runs.load import load_run
+    from perpixel.runs.load import fingerprint, load_for
     from perpixel.runs.predicting.inputs import find_inputs
     from perpixel.runs.predicting.predict import predict_inputs
     from perpixel.runs.run import Run
 
     opened = Run.open(run)
     found, missing = find_inputs(words, out)
-    segmenter = load_run(opened, device)
-    made_by = {"run": str(run), "weights": _fingerprint(opened.path)}
+    segmenter = load_for(opened, options, device)
+    made_by = {"run": str(run), "weights": fingerprint(opened)}
     with Counter("Predicting") as counter:
         return predict_inputs(segmenter, found, out, wanted, options, made_by, counter, missing, counter)
 
@@ -154,26 +158,16 @@ def _predict_on_cluster(
     run: Path, words: list[str], out: str, wanted: Any, options: Any, address: str, workers: int | None
 ) -> "Predictions":
     from perpixel.cli.progress import Counter
-    from perpixel.runs.load import load_run
+    from perpixel.runs.load import fingerprint, load_for
     from perpixel.runs.predicting.cluster import Cluster, predict_on_cluster
     from perpixel.runs.run import Run
 
     opened = Run.open(run)
     cluster = Cluster(None if address in ("auto", "here") else address, workers)
-    made_by = {"run": str(run), "weights": _fingerprint(opened.path)}
-    segmenter = load_run(opened, "cpu")
+    made_by = {"run": str(run), "weights": fingerprint(opened)}
+    segmenter = load_for(opened, options, "cpu")
     with Counter("Predicting") as counter:
         return predict_on_cluster(segmenter, words, out, wanted, options, made_by, cluster, counter)
-
-
-def _fingerprint(run: Path) -> str:
-    """Return a short hash of the weights."""
-    import hashlib
-
-    from perpixel.training.files import MODEL
-
-    with (run / MODEL).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def _say(record: "Predictions", out: str) -> None:

@@ -1,7 +1,9 @@
-"""DeconvNet together with FCN-8s: one sees objects, the other the whole image.
+"""Two networks together, as DeconvNet with FCN-8s: one sees objects, the other the whole image.
 
     image -> likely objects -> DeconvNet -> scores --+-> mean of probabilities, or    -> probabilities
           -> FCN-8s ------------------------ scores --+   softmax of the scores' product
+
+Any two networks that know the same classes can be joined; without proposals both see the whole image.
 
 The paper takes the mean of both networks' probabilities; the authors' code the product of both networks' scores, none
 below zero, and the softmax of that. The 72.5 of the paper's table was reached by the code, with a CRF.
@@ -13,6 +15,7 @@ Differs: the release moves DeconvNet's scores by one pixel against FCN-8s's, an 
 Letters: C channels, K classes, H W pixels.
 """
 
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args
 
 import torch
@@ -24,7 +27,31 @@ from perpixel.errors import UsageError
 from perpixel.inference.proposals import DEFAULT, Proposals, Trained, score_image
 from perpixel.ops.resize import logits_at_scale
 
-Ensemble = Literal["mean", "product"]
+Method = Literal["mean", "product"]
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Which second network is asked too, and how both are joined.
+
+    Args:
+        run: The second network's run directory, for whoever reads it.
+        method: See `join_networks`.
+        weights: What identifies its weights; empty where nobody asked.
+
+    Raises:
+        UsageError: Another method.
+    """
+
+    run: str
+    method: Method = "product"
+    weights: str = ""
+
+    def __post_init__(self) -> None:
+        if self.method not in get_args(Method):
+            raise UsageError(
+                f"--ensemble-by: expected mean or product, got {self.method!r}. The release takes product."
+            )
 
 
 class Whole(Trained, Protocol):
@@ -33,13 +60,54 @@ class Whole(Trained, Protocol):
     scale: float
 
 
+class Reader(Trained, Protocol):
+    """What is known of the pixels that a network sees."""
+
+    bits: int
+
+    @property
+    def channels(self) -> int:
+        """C."""
+
+
+def check_alike(one: Reader, other: Reader) -> None:
+    """Refuse two networks that cannot see and say the same.
+
+    Raises:
+        UsageError: They know other classes, or see other pixels.
+    """
+    if (other.classes, other.channels, other.bits) != (one.classes, one.channels, one.bits):
+        raise UsageError(
+            f"join: expected another network of {len(one.classes)} classes, {one.channels} channels and {one.bits} "
+            f"bits, got {len(other.classes)}, {other.channels} and {other.bits}, or classes of other names or order. "
+            "Train both on one data set."
+        )
+
+
+def check_networks(ensemble: Ensemble, one: Trained, other: Trained | None) -> None:
+    """Refuse what cannot be joined in this way.
+
+    Raises:
+        UsageError: There is no second network, or no scores to multiply.
+    """
+    if other is None:
+        raise UsageError(
+            f"ensemble: expected a second network, got none. Load it: segmenter.join(load({ensemble.run!r}))."
+        )
+    if ensemble.method == "product" and any(hasattr(each.network, "classify") for each in (one, other)):
+        raise UsageError(
+            "--ensemble-by: expected mean, got product. What a network says that predicts label by label are "
+            "logarithms of probabilities: none is above 0."
+        )
+
+
 @torch.inference_mode()
 def predict_together(
-    deconvnet: Trained,
+    deconvnet: Whole,
     fcn: Whole,
     pixels: NDArray[Any],
-    proposals: Proposals = DEFAULT,
-    method: Ensemble = "product",
+    proposals: Proposals | None = DEFAULT,
+    method: Method = "product",
 ) -> Float[Tensor, "K H W"]:
     """Return the probabilities of a network that sees objects and one that sees the image.
 
@@ -47,7 +115,7 @@ def predict_together(
         deconvnet: Trained on windows around objects.
         fcn: Trained on images, on the same classes and kind of pixels.
         pixels: (H, W, C), as `read` of either returns them.
-        proposals: How objects are found, and their scores joined.
+        proposals: How objects are found, and their scores joined; None lets both see the whole image.
         method: See `join_networks`.
 
     Raises:
@@ -58,13 +126,17 @@ def predict_together(
             f"predict_together: expected two networks of the same classes, got {len(deconvnet.classes)} and "
             f"{len(fcn.classes)}, or others in name or order. Train both on one data set."
         )
-    scores = score_image(deconvnet, pixels, proposals)
-    image = torch.from_numpy(fcn.normalization.apply(pixels)).to(fcn.device)
-    return join_networks(scores, logits_at_scale(fcn.network, image, fcn.scale)[0].float().to(scores.device), method)
+    scores = _score_whole(deconvnet, pixels) if proposals is None else score_image(deconvnet, pixels, proposals)
+    return join_networks(scores, _score_whole(fcn, pixels).to(scores.device), method)
+
+
+def _score_whole(network: Whole, pixels: NDArray[Any]) -> Float[Tensor, "K H W"]:
+    image = torch.from_numpy(network.normalization.apply(pixels)).to(network.device)
+    return logits_at_scale(network.network, image, network.scale)[0].float()
 
 
 def join_networks(
-    scores: Float[Tensor, "K H W"], others: Float[Tensor, "K H W"], method: Ensemble = "product"
+    scores: Float[Tensor, "K H W"], others: Float[Tensor, "K H W"], method: Method = "product"
 ) -> Float[Tensor, "K H W"]:
     """Return the probabilities of two networks together, as DeconvNet's with FCN-8s's.
 
@@ -77,7 +149,7 @@ def join_networks(
     Raises:
         UsageError: Another method, or scores of different shapes.
     """
-    if method not in get_args(Ensemble):
+    if method not in get_args(Method):
         raise UsageError(f"join_networks: expected mean or product, got {method!r}. The release takes product.")
     if scores.shape != others.shape:
         raise UsageError(

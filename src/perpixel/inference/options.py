@@ -3,6 +3,7 @@
     looks     scales x mirror images x rotations, fused       or DeconvNet's: at likely objects
     samples   passes with dropout, averaged                   how sure it is
     tiles     with how much overlap, blended how              for what memory does not hold
+    ensemble  a second network, asked too
     crf       last: sharp edges
 
 Letters: H W pixels.
@@ -15,6 +16,7 @@ from typing import Any, Literal, get_args
 
 from perpixel.crf.options import CrfOptions
 from perpixel.errors import UsageError
+from perpixel.inference.ensemble import Ensemble
 from perpixel.inference.proposals import Proposals
 
 Fusion = Literal["max", "mean"]
@@ -43,6 +45,7 @@ class Options:
         seed: Of the passes with dropout.
         crf: Refine the probabilities last by a fully connected CRF.
         proposals: Look at likely objects in place of the whole image, as DeconvNet does; takes no other looks.
+        ensemble: Ask a second network too, which sees the whole image; takes no other looks, and no dropout.
 
     Raises:
         UsageError: A value cannot be used.
@@ -59,6 +62,7 @@ class Options:
     seed: int = 0
     crf: CrfOptions | None = None
     proposals: Proposals | None = None
+    ensemble: Ensemble | None = None
 
     def __post_init__(self) -> None:
         if not self.scales or not all(math.isfinite(scale) and 0 < scale <= 8 for scale in self.scales):
@@ -72,6 +76,10 @@ class Options:
         if self.proposals is not None and self.looks > 1:
             raise UsageError(
                 "--proposals: expected one scale, no mirror image and no rotation, got more. Boxes are the looks then."
+            )
+        if self.ensemble is not None and (self.looks > 1 or self.samples):
+            raise UsageError(
+                "--ensemble: expected one scale, no mirror image, no rotation and no --samples, got more. Leave those."
             )
         if self.seed < 0:
             raise UsageError(f"seed: expected at least 0, got {self.seed}. The default is 0.")
@@ -99,6 +107,7 @@ class Options:
             said = [
                 f"at most {self.proposals.count} boxes ({self.proposals.finder}) joined by {self.proposals.aggregate}"
             ]
+        said += [f"with {self.ensemble.run} by {self.ensemble.method}"] if self.ensemble else []
         said += ["mirrored too"] if self.flip else []
         said += [f"{self.rotations} rotations"] if self.rotations > 1 else []
         said += [f"fused by {self.fusion}"] if self.looks > 1 else []
@@ -133,6 +142,8 @@ class Options:
             given["crf"] = CrfOptions.from_dict(given["crf"])
         if given.get("proposals") is not None:
             given["proposals"] = Proposals(**given["proposals"])
+        if given.get("ensemble") is not None:
+            given["ensemble"] = Ensemble(**given["ensemble"])
         return cls(**given)
 
 

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from perpixel.data.masks import MaskCoding
 from perpixel.data.normalization import Normalization
 from perpixel.errors import UsageError
+from perpixel.inference.ensemble import check_alike, check_networks, predict_together
 from perpixel.inference.looks import fused_probabilities
 from perpixel.inference.options import DEFAULT, Options
 from perpixel.inference.pixels import Source, as_pixels
@@ -64,6 +65,7 @@ class Segmenter:
 
     Attributes:
         memory: Bytes that one look, or one area of a CRF, may take; larger images are cut up.
+        partner: A second network, for `Options.ensemble`; see `join`.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Segmenter:
         self.normalization, self.scale, self.coding = normalization, scale, coding
         self.bits = bits or (16 if max(map(abs, normalization.mean)) > 255 else 8)
         self.memory = MEMORY
+        self.partner: Segmenter | None = None
         self._prepares = False
         self._given: Mapping[str, str] | None = None  # ways to prepare in
         self._ways: dict[str, str] | None = None
@@ -135,6 +138,16 @@ class Segmenter:
         """
         self._prepares = (images >= MANY or ways is not None) and self.device.type == "cpu"
         self._given = ways
+        return self
+
+    def join(self, other: "Segmenter") -> "Segmenter":
+        """Take another network as the second of an ensemble, and return self; `Options.ensemble` then asks it too.
+
+        Raises:
+            UsageError: It knows other classes, or sees other pixels.
+        """
+        check_alike(self, other)
+        self.partner = other
         return self
 
     def predict(
@@ -194,10 +207,13 @@ class Segmenter:
         """Refuse, before the first image, options that this network cannot follow.
 
         Raises:
-            UsageError: Samples of a network without dropout.
+            UsageError: Samples of a network without dropout; an ensemble without a second network, or a product where
+                there are no scores.
         """
         if options.samples:
             check_dropout(self.network)
+        if options.ensemble is not None:
+            check_networks(options.ensemble, self, self.partner)
 
     def blocks(self, pixels: NDArray[Any], options: Options = DEFAULT) -> Iterator[Block]:
         """Yield probabilities part by part, each as soon as it is known, from the top to the bottom.
@@ -294,6 +310,9 @@ class Segmenter:
         return torch.cat([passes.mean[0], passes.variance[0], passes.expected_entropy])
 
     def _look(self, pixels: NDArray[Any], options: Options) -> Float[Tensor, "K h w"]:
+        if options.ensemble is not None:
+            assert self.partner is not None, "see check"
+            return predict_together(self, self.partner, pixels, options.proposals, options.ensemble.method)
         if options.proposals is not None:
             return predict_with_proposals(self, pixels, options.proposals)
         image = torch.from_numpy(self.normalization.apply(pixels)).to(self.device)

@@ -1,10 +1,12 @@
 """From a run directory to a network that predicts."""
 
+import hashlib
 from pathlib import Path
 
 import torch
 
 from perpixel.errors import RunError
+from perpixel.inference.options import Options
 from perpixel.inference.segmenter import Segmenter
 from perpixel.runs.run import Run, build_network
 from perpixel.training import files
@@ -23,15 +25,31 @@ def load(path: Path | str, device: str | None = None) -> Segmenter:
     return load_run(Run.open(path), device)
 
 
+def load_for(run: Run, options: Options, device: str | None = None) -> Segmenter:
+    """Load an opened run, and the second one of an ensemble.
+
+    Raises:
+        RunError: One of them is no run, or has no weights yet.
+        UsageError: They know other classes, or see other pixels.
+    """
+    segmenter = load_run(run, device)
+    return segmenter if options.ensemble is None else segmenter.join(load(options.ensemble.run, device))
+
+
+def fingerprint(run: Run) -> str:
+    """Return a short hash of the weights.
+
+    Raises:
+        RunError: There are none yet.
+    """
+    with _weights(run).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
 def load_run(run: Run, device: str | None = None) -> Segmenter:
     """Load an opened run."""
     network = build_network(run.record)
-    weights = run.path / files.MODEL
-    if not weights.exists():
-        raise RunError(
-            f"load: {run.path} has no {files.MODEL} yet: training stopped before its first validation. "
-            f"Go on with `perpixel train --resume {run.path}`."
-        )
+    weights = _weights(run)
     state, _ = files.load_model(weights)
     try:
         network.load_state_dict(state)
@@ -48,3 +66,13 @@ def load_run(run: Run, device: str | None = None) -> Segmenter:
         device=where,
         bits=run.dataset_spec.bits,
     )
+
+
+def _weights(run: Run) -> Path:
+    weights = run.path / files.MODEL
+    if not weights.exists():
+        raise RunError(
+            f"load: {run.path} has no {files.MODEL} yet: training stopped before its first validation. "
+            f"Go on with `perpixel train --resume {run.path}`."
+        )
+    return weights

@@ -127,11 +127,15 @@ def pack(segmenter: Segmenter) -> bytes:
 def _unpack(content: bytes) -> Segmenter:
     """Return the segmenter that was sent, on the device that this worker has."""
     sent: Segmenter = pickle.loads(content)
-    if not torch.cuda.is_available():
-        return sent
-    return Segmenter(
+    return _to_cuda(sent) if torch.cuda.is_available() else sent
+
+
+def _to_cuda(sent: Segmenter) -> Segmenter:
+    moved = Segmenter(
         sent.network, sent.classes, sent.palette, sent.normalization, sent.scale, sent.coding, "cuda", sent.bits
     )
+    moved.partner = None if sent.partner is None else _to_cuda(sent.partner)
+    return moved
 
 
 def _outcome(task: Task) -> str:

@@ -34,6 +34,7 @@ from perpixel.inference.plan import Plan, plan_areas, plan_tiles
 from perpixel.inference.seams import Seams
 from perpixel.inference.segmenter import Segmenter
 from perpixel.ops.class_ids import class_ids
+from perpixel.runs.predicting.record import without_runs
 from perpixel.runs.predicting.row_buffer import RowBuffer
 from perpixel.runs.predicting.stored import Stored
 from perpixel.runs.predicting.unfinished import Unfinished
@@ -162,7 +163,7 @@ class _Job:
         told = source.stat()
         return {
             "source": [str(source.resolve()), told.st_size, told.st_mtime_ns],
-            "options": self.options.to_json(),
+            "options": without_runs(self.options.to_json()),
             "classes": list(self.segmenter.classes),
             "original_values": self.original_values,
             "memory": min(MEMORY, self.segmenter.memory),

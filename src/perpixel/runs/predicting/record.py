@@ -172,8 +172,16 @@ def read_earlier(out: Path, journal: Sequence[bytes]) -> Earlier:
 
 
 def different(made_by: dict[str, Any], other: dict[str, Any]) -> list[str]:
-    """Return in what two ways of making predictions differ; where the run lies does not matter."""
-    return [key for key in made_by if key in other and other[key] != made_by[key] and key != "run"]
+    """Return in what two ways of making predictions differ; where runs lie does not matter."""
+    ours, theirs = without_runs(made_by), without_runs(other)
+    return [key for key in ours if key in theirs and theirs[key] != ours[key]]
+
+
+def without_runs(told: dict[str, Any]) -> dict[str, Any]:
+    """Return plain values without what `run` says, at any depth: weights have hashes that identify them."""
+    return {
+        key: without_runs(value) if isinstance(value, dict) else value for key, value in told.items() if key != "run"
+    }
 
 
 class Journal:

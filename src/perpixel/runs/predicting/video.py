@@ -26,6 +26,7 @@ from perpixel.inference.options import DEFAULT, Options
 from perpixel.inference.pixels import fit
 from perpixel.inference.segmenter import Segmenter
 from perpixel.runs.predicting.outputs import replace
+from perpixel.runs.predicting.record import without_runs
 from perpixel.runs.predicting.unfinished import Unfinished
 
 PIECE = 64  # frames: what a killed process loses at most
@@ -115,7 +116,7 @@ def _how(segmenter: Segmenter, source: Path, options: Options, drawn: bool, ever
     told = source.stat()
     return {
         "source": [str(source.resolve()), told.st_size, told.st_mtime_ns],
-        "options": options.to_json(),
+        "options": without_runs(options.to_json()),
         "classes": list(segmenter.classes),
         "drawn": drawn,
         "every": every,
