@@ -36,7 +36,7 @@ TAGS_LINE = "tags: tags.csv\n"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--masks", type=int, nargs="*", default=[5, 10, 25], help="images with masks, a class")
-    parser.add_argument("--updates", type=int, nargs=2, default=[1500, 800], help="of the classifier, of the rest")
+    parser.add_argument("--updates", type=int, nargs=2, default=[1200, 800], help="of the classifier, of the rest")
     add_arguments(parser)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:

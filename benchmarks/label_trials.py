@@ -54,6 +54,7 @@ def phases(model: str, args: argparse.Namespace) -> Stages:
         stage.replace(
             budget=Budget(iterations=updates), batch_size=batch, width=args.width, validations=4, preset="custom",
             options={**stage.options, "input_size": args.side, **options}, crop_size=(args.side, args.side),
+            windows=stage.windows and stage.windows.model_copy(update={"side": round(1.1 * args.side)}),
         )
         for stage, updates, batch in zip(stages, args.updates, BATCHES, strict=False)
     )  # fmt: skip

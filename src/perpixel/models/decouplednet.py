@@ -42,7 +42,7 @@ from perpixel.models.deconvnet import BATCH_NORM_SHIFT, DECODER_STD, add, mirror
 from perpixel.models.initialize import initialize_he
 from perpixel.models.tag_classifier import Pooling, Reading, TagClassifier, centred, pooled, uncentred
 from perpixel.ops.batch_norm import BatchNorm2d
-from perpixel.ops.resize import resize
+from perpixel.ops.square import from_square, to_square
 from perpixel.ops.unpool import Switches, max_unpool
 
 LEAST = 1e-6  # probability of a class that was not identified, so that its logarithm is finite
@@ -201,21 +201,13 @@ class DecoupledNet(nn.Module):
         """Pad an image with black at the right and bottom to a square, and resize that to `input_size`."""
         if not self.input_size:
             return image
-        height, width = image.shape[-2:]
-        side: int = torch.sym_max(height, width)  # type: ignore[no-untyped-call]
-        black = self.black.to(image.dtype).view(1, -1, 1, 1)
-        square = functional.pad(image - black, (0, side - width, 0, side - height)) + black
-        return resize(square, (self.input_size, self.input_size))
+        return to_square(image, self.black, self.input_size)
 
     def unframed(self, maps: Float[Tensor, "N K h w"], shape: Sequence[int]) -> Float[Tensor, "N K H W"]:
         """Undo `framed`: bicubic interpolation, as released, then the padding is cut off."""
         if not self.input_size:
             return maps
-        height, width = shape[-2:]
-        side: int = torch.sym_max(height, width)  # type: ignore[no-untyped-call]
-        if side != self.input_size:
-            maps = functional.interpolate(maps, (side, side), mode="bicubic", align_corners=False)
-        return maps[..., :height, :width]
+        return from_square(maps, shape[-2:], "bicubic")
 
     def train(self, mode: bool = True) -> "DecoupledNet":
         """Set the mode; a classifier that is frozen stays as it predicts."""

@@ -43,7 +43,7 @@ from perpixel.models.initialize import initialize_he
 from perpixel.models.tag_classifier import TagClassifier
 from perpixel.models.transfernet_parts import Attention, Averaged, ClassHead, Decoder
 from perpixel.ops.labels import THRESHOLD, aggregate, foreground, identify, rounds
-from perpixel.ops.resize import resize
+from perpixel.ops.square import from_square, to_square
 from perpixel.ops.unpool import Switches, max_pool
 
 VGGS = {"vgg11": VGG11_WIDTHS, "vgg13": VGG13_WIDTHS, "vgg16": VGG16_WIDTHS, "vgg19": VGG19_WIDTHS}
@@ -311,26 +311,13 @@ class TransferNet(nn.Module):
         """Return the image as it is, or its square at `input_size`."""
         if not self.square:
             return image
-        height, width = image.shape[-2:]
-        side = longer(height, width)
-        black = self.black.to(image.dtype).view(1, -1, 1, 1)
-        square = functional.pad(image - black, (0, side - width, 0, side - height)) + black
-        return resize(square, (self.input_size, self.input_size))
+        return to_square(image, self.black, self.input_size)
 
     def _as_given(self, maps: Float[Tensor, "N _ _ _"], image: Float[Tensor, "N C H W"]) -> Float[Tensor, "N _ H W"]:
         """Undo `_as_seen`."""
         if not self.square:
             return maps
-        height, width = image.shape[-2:]
-        side = longer(height, width)
-        enlarged = functional.interpolate(maps, (side, side), mode="bilinear", align_corners=False)
-        return enlarged[..., :height, :width]
-
-
-def longer(height: int, width: int) -> int:
-    """Return the longer side; as a function of both in an exported graph too."""
-    side: int = torch.sym_max(height, width)  # type: ignore[no-untyped-call]
-    return side
+        return from_square(maps, image.shape[-2:])
 
 
 def check_choices(**given: str) -> None:
