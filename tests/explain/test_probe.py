@@ -31,12 +31,25 @@ class OnePass(nn.Module):
         return logits
 
 
+class MapsAlone(nn.Module):
+    """Class activation maps before labels are decided on, which takes the whole image."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        maps: torch.Tensor = self.network.activation_maps(image)
+        return maps
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_every_network_of_the_catalogue_is_aligned_at_five_places(name: str) -> None:
     """Half a pixel at most, along both axes."""
     options = {"square": False, "attention": "tiled"} if name == "transfernet" else {}  # else all see all
     network = build(name, 2, width=NARROW, **options)
     network = OnePass(network) if name in ("decouplednet", "transfernet") else network
+    network = MapsAlone(network) if name == "activation-maps" else network
     down = alignment(network, (STRIP, 1), places=5)
     across = alignment(network, (1, STRIP), places=1)
     assert len({offset.place for offset in down}) == 5

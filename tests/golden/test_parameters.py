@@ -44,6 +44,7 @@ PARAMETERS = {
     ("frrn-b", 19): 24_755_699,
     ("deep-contextual", 2): 24_283_526,  # of a reconstruction: no count was published
     ("transfernet", 81): 233_952_354,  # attention-decoder.prototxt: 80 labels; its classification network is another
+    ("activation-maps", 21): 14_714_688 + 20 * 513,  # VGG-16's convolutions, and a score for each label
     ("unet", 2): 31_030_658 + 2 * 64 * 9,  # Fig. 1, and three channels instead of one
     ("unet-same", 2): 31_037_698,  # derived from the paper's count below
 }

@@ -94,6 +94,7 @@ COARSEST = {
     "deconvnet": [*vgg_layers(), FC6],
     "decouplednet": [*vgg_layers(), FC6],
     "transfernet": list(vgg_layers())[:-1],
+    "activation-maps": [*list(vgg_layers())[:-1], Layer(2)],  # pool5 without its stride
     "deeplab-v1-largefov": deeplab_layers(3, LARGE_FOV, average=True),
     "deeplab-v1-msc-largefov": deeplab_layers(3, LARGE_FOV, average=True),
     "deeplab-v1-7x7": deeplab_layers(2, Layer(7, padding=12, dilation=4)),

@@ -54,6 +54,7 @@ PAPERS = {
     "deeplab-v2-resnet101": Paper((321, 321)),
     "frrn-a": Paper((256, 512), "17.7 M", "CVPR 2017, Table 2 (recalled)"),
     "frrn-b": Paper((512, 1024), "24.8 M", "CVPR 2017, Table 2 (recalled)"),
+    "activation-maps": Paper((224, 224)),
     "transfernet": Paper((320, 320)),
     "unet": Paper((388, 388), "23 convolutions", "MICCAI 2015, Sec. 2"),
     "unet-same": Paper((572, 572)),

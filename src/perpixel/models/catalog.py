@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from perpixel.errors import UsageError
+from perpixel.models.activation_maps import ActivationMaps
 from perpixel.models.bayesian_segnet import BayesianSegNet, BayesianSegNetBasic
 from perpixel.models.deconvnet import DeconvNet
 from perpixel.models.decouplednet import DecoupledNet
@@ -56,6 +57,7 @@ SEGNET = "Badrinarayanan, TPAMI 2017, 1511.00561"
 DEEPLAB_V1 = "Chen, ICLR 2015, 1412.7062"
 DEEPLAB_V2 = "Chen, PAMI 2018, 1606.00915"
 DECONVNET = "Noh, ICCV 2015, 1505.04366"
+ACTIVATION_MAPS = "Zhou, CVPR 2016, 1512.04150"
 DECOUPLEDNET = "Hong, NIPS 2015, 1506.04924"
 BAYESIAN = "Kendall, BMVC 2017, 1511.02680"
 FULL_RESOLUTION = "Pohlen, CVPR 2017, 1611.08323"
@@ -267,6 +269,9 @@ MODELS = {
     ),
     "deep-contextual": Row(
         DeepContextual, paper=DEEP_CONTEXTUAL, encoder="vgg16", num_classes=2, output_stride=8, receptive_field=140
+    ),
+    "activation-maps": Row(
+        ActivationMaps, paper=ACTIVATION_MAPS, encoder="vgg16", num_classes=21, output_stride=16, receptive_field=212
     ),
     "transfernet": Row(
         TransferNet, paper=TRANSFERNET, encoder="vgg16", num_classes=81, output_stride=16, receptive_field=196

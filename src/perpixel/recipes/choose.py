@@ -1,7 +1,7 @@
 """From a network's name and a preset's name to a recipe."""
 
 from perpixel.errors import UsageError
-from perpixel.recipes import decouplednet, transfernet
+from perpixel.recipes import activation_maps, decouplednet, transfernet
 from perpixel.recipes.everyday import DataFacts, quick, strong
 from perpixel.recipes.papers import RECIPES
 from perpixel.recipes.stages import Stages, share_budget
@@ -15,8 +15,12 @@ PAPERS = {name: stages[-1] for name, stages in RECIPES.items() if stages[-1].mod
 PRESETS = ("quick", "paper", "strong")
 
 
-# Networks whose parts learn one after the other: from a preset's recipe to its stages.
-PHASED = {"decouplednet": decouplednet.in_two_phases, "transfernet": transfernet.in_three_phases}
+# Networks that learn from tags, whose parts learn one after the other: from a preset's recipe to its stages.
+PHASED = {
+    "activation-maps": activation_maps.from_tags,
+    "decouplednet": decouplednet.in_two_phases,
+    "transfernet": transfernet.in_three_phases,
+}
 
 
 def choose_stages(model: str, preset: str, data: DataFacts, budget: Budget | None = None) -> Stages:
@@ -33,7 +37,7 @@ def choose_stages(model: str, preset: str, data: DataFacts, budget: Budget | Non
     """
     if model not in PHASED:
         return (choose_recipe(model, preset, data, budget),)
-    if preset == "paper":
+    if preset == "paper" and model in RECIPES:
         return RECIPES[model] if budget is None else share_budget(RECIPES[model], budget)
     return PHASED[model](choose_recipe(model, preset, data, budget))
 

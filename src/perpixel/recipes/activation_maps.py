@@ -1,0 +1,30 @@
+"""Class activation maps learn from tags alone, in one phase; the presets are ours."""
+
+from perpixel.recipes.stages import Stages
+from perpixel.training.recipe import Recipe, Windows
+
+MULTIPLE = 32  # sides of crops are multiples of the coarsest stride
+
+
+def from_tags(recipe: Recipe) -> Stages:
+    """Return our own presets' training of class activation maps: whole images, made square, and their tags.
+
+    The encoder learns from scratch, with batch normalisation, in larger batches than a network that has a mask for each
+    pixel to learn from.
+
+    Args:
+        recipe: `quick` or `strong`, made for any network.
+    """
+    height, width = recipe.crop_size or (320, 320)
+    side = max(MULTIPLE, max(height, width) // MULTIPLE * MULTIPLE)
+    options = {
+        "encoder": "vgg11-bn" if recipe.preset == "quick" else "vgg16-bn", "output_stride": 8, "input_size": side,
+        **recipe.options,
+    }  # fmt: skip
+    return (
+        recipe.replace(
+            task="tagging", keep="f1", options=options, crop_size=(side, side), image_scale=1.0,
+            class_weights="none", average_weights=0.0, batch_size=4 * recipe.batch_size,
+            windows=Windows(kind="proposal", context=1.0, side=round(1.1 * side)),
+        ),
+    )  # fmt: skip
