@@ -16,6 +16,8 @@ from perpixel.cli.main import expand, main
         ("predict run a.jpg --scales 0.5 0.75 1", "predict run a.jpg --scales 0.5 --scales 0.75 --scales 1"),
         ("predict --scales 0.5 1 run a.jpg --out o", "predict --scales 0.5 --scales 1 run a.jpg --out o"),
         ("train d --set width=0.5 seed=1 --out o", "train d --set width=0.5 --set seed=1 --out o"),
+        ("train d --weights a=x b=y --out o", "train d --weights a=x --weights b=y --out o"),
+        ("train --weights none photos masks", "train --weights none photos masks"),
         ("evaluate run --json", "evaluate run --json -"),
         ("evaluate run --json --flip", "evaluate run --json - --flip"),
         ("evaluate run --json out.json", "evaluate run --json out.json"),

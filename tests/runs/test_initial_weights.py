@@ -208,7 +208,7 @@ def test_a_recipe_of_two_sources_asks_for_both_runs() -> None:
     assert source == "none"
     assert "fresh weights, and will not reach the paper's figures" in remark
     assert "fcn32s-nyud-color (color) and fcn32s-nyud-hha (hha)" in remark
-    assert remark.endswith("--weights color=RUN --weights hha=RUN.")
+    assert remark.endswith("--weights color=RUN hha=RUN.")
 
 
 def test_a_part_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -> None:

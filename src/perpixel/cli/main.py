@@ -37,7 +37,7 @@ Two commands from photos and masks to a trained, measured network:
 """
 
 # Options that take as many values as follow them: --scales 0.5 0.75 is --scales 0.5 --scales 0.75
-VARIADIC = ("--scales", "--set", "--data", "--classes")
+VARIADIC = ("--scales", "--set", "--weights", "--data", "--classes")
 CLUSTER = re.compile(r"auto|here|(ray://)?[A-Za-z0-9_.-]+:\d+")  # what follows --cluster, if not the next argument
 
 app = typer.Typer(
@@ -135,7 +135,7 @@ def expand(words: Sequence[str]) -> list[str]:
 
 def _is_value(option: str, word: str) -> bool:
     """Tell one more value of an option from an argument that follows it."""
-    if option == "--set":
+    if option in ("--set", "--weights"):
         return "=" in word and not os.path.exists(word)
     if option == "--data":
         return os.path.isdir(word) and not os.path.exists(os.path.join(word, "run.yaml"))

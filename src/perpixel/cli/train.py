@@ -41,8 +41,8 @@ def train_command(
     weights: Annotated[
         list[str] | None,
         typer.Option(
-            help="Begin from a name of `perpixel weights list`, a run, a file, or none; PART=… for one part, again "
-            "for another."
+            help="Begin from a name of `perpixel weights list`, a run, a file, or none; PART=… once for "
+            "each part of a network of several."
         ),
     ] = None,
     iterations: Annotated[int | None, typer.Option(min=1, help="Budget in weight updates.")] = None,

@@ -77,8 +77,7 @@ NYUD_COLOR_HHA = _released(
         *NYUD,
         "Images have six channels: red, green, blue and then HHA, in .npy files or TIFF. Colours are not reversed; "
         "the first layer of a run that saw them reversed is.",
-        "Each half begins from the best weights of a run of its own; give both with --weights color=RUN "
-        "--weights hha=RUN.",
+        "Each half begins from the best weights of a run of its own; give both: --weights color=RUN hha=RUN.",
     ),
 )  # fmt: skip
 

@@ -44,7 +44,7 @@ def parse_sources(words: Sequence[str]) -> Source | None:
     if not all(part and source for part, _, source in pairs) or len({part for part, _, _ in pairs}) < len(pairs):
         raise UsageError(
             f"--weights: expected one source, or PART=SOURCE once for each part of the network, got {' '.join(words)}. "
-            "For example: --weights color=runs/color --weights hha=runs/hha."
+            "For example: --weights color=runs/color hha=runs/hha."
         )
     return {part: source for part, _, source in pairs}
 
@@ -192,10 +192,10 @@ def _recipes_own(recipe: Recipe) -> tuple[Source, tuple[str, ...]]:
 
 def _parts_remark(wanted: dict[str, str]) -> str:
     names = " and ".join(f"{name} ({part})" for part, name in wanted.items())
-    words = " ".join(f"--weights {part}=RUN" for part in wanted)
+    words = " ".join(f"{part}=RUN" for part in wanted)
     return (
         f"The recipe begins from {names}; this run begins from fresh weights, and will not reach the paper's figures. "
-        f"Train each first, and give their runs, or files: {words}."
+        f"Train each first, and give their runs, or files: --weights {words}."
     )
 
 
