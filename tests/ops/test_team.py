@@ -1,5 +1,7 @@
 """Threads that work on parts."""
 
+import threading
+
 import pytest
 
 from perpixel.ops.team import Team
@@ -28,3 +30,18 @@ def test_a_threads_error_reaches_the_caller() -> None:
 
     with Team(2) as team, pytest.raises(ValueError, match="three"):
         team.run(fail, [(number,) for number in range(5)])
+
+
+def test_nobody_waits_while_parts_are_left() -> None:
+    """One thread holds the first part until all others are done, which the other thread must do alone."""
+    done = threading.Semaphore(0)
+
+    def work(part: int) -> None:
+        if part > 0:
+            done.release()
+        else:
+            for _ in range(9):
+                assert done.acquire(timeout=10)
+
+    with Team(2) as team:
+        team.run(work, [(number,) for number in range(10)])

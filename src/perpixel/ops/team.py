@@ -36,14 +36,20 @@ class Team:
 
     def run(self, function: Callable[..., Any], parts: Sequence[Any], *rest: Any) -> list[Any]:
         """Call function(*part, *rest) for every part; returns the answers in order when all are done."""
-        if self.pool is None or len(parts) < 2:
-            return [function(*part, *rest) for part in parts]
-        waiting = [self.pool.submit(function, *part, *rest) for part in parts[1:]]
-        first = function(*parts[0], *rest)
-        # Whatever no other thread has begun, this one does.
-        answers = [function(*part, *rest) if future.cancel() else future.result()
-                   for part, future in zip(parts[1:], waiting, strict=True)]  # fmt: skip
-        return [first, *answers]
+        answers: list[Any] = [None] * len(parts)
+        numbers = itertools.count()
+
+        def work() -> None:
+            # Each takes what no other has begun: `next` of a count is never the same for two threads.
+            while (number := next(numbers)) < len(parts):
+                answers[number] = function(*parts[number], *rest)
+
+        helpers = [] if self.pool is None else [self.pool.submit(work) for _ in range(min(self.size, len(parts)) - 1)]
+        work()
+        for helper in helpers:
+            if not helper.cancel():
+                helper.result()
+        return answers
 
     def share(self, count: int) -> list[Part]:
         """Cut 0 to `count` into as many parts as there are threads."""
