@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from perpixel.data.normalization import Normalization
 from perpixel.encoders.classifier import build_classifier
@@ -17,7 +18,8 @@ from perpixel.recipes.fcn_scenes import COLOR_HHA_MEAN, HHA_MEAN, NYUD_COLOR_HHA
 from perpixel.recipes.segnet import SEGNET_BASIC
 from perpixel.runs import initial_weights
 from perpixel.runs.initial_weights import choose_source, load_initial_weights, parse_sources
-from perpixel.runs.run import Record, versions, write_record
+from perpixel.runs.run import Record, Run, versions, write_record
+from perpixel.runs.start import Wishes, prepare_resume, prepare_run
 from perpixel.training.batches import normalize
 from perpixel.training.files import save_model
 from perpixel.weights import Pretrained, names
@@ -242,3 +244,37 @@ def test_a_file_with_an_equals_sign_in_its_name_is_a_file(tmp_path: Path) -> Non
 def test_sources_that_are_neither_are_refused(words: tuple[str, ...]) -> None:
     with pytest.raises(UsageError, match="--weights: expected one source, or PART=SOURCE once for each part"):
         parse_sources(words)
+
+
+def write_six_channels(root: Path) -> Path:
+    """Write a data set whose images have another three channels beside their colours."""
+    write_tiny(root)
+    for path in sorted((root / "images").rglob("*.png")):
+        with Image.open(path) as image:
+            pixels = np.asarray(image)
+        np.save(path.with_suffix(".npy"), np.dstack([pixels, 255 - pixels]))
+        path.unlink()
+    spec = (root / "dataset.yaml").read_text()
+    (root / "dataset.yaml").write_text(f"{spec}channels: 6\n")
+    return root
+
+
+def test_late_fusion_is_prepared_from_two_runs_and_again_before_its_first_step(tmp_path: Path) -> None:
+    color, hha = write_run(tmp_path / "color", NYUD_MEAN), write_run(tmp_path / "hha", HHA_MEAN)
+    sources = {"color": str(tmp_path / "color"), "hha": str(tmp_path / "hha")}
+    wishes = Wishes(recipe="fcn32s-nyud-color-hha", weights=sources, settings=(f"width={WIDTH}",))
+    prepared = prepare_run([write_six_channels(tmp_path / "data")], tmp_path / "run", wishes)
+    again = prepare_resume(tmp_path / "run")
+    assert Run.open(tmp_path / "run").record.initial_weights == sources
+    assert prepared.remarks[0].startswith("color: Took 32 of 32 tensors")
+    for network in (prepared.network, again.network):
+        assert torch.equal(network.get_parameter("hha.encoder.fc6.weight"), hha.encoder.fc6.weight)
+        first = network.get_parameter("color.encoder.features.stages.stage1.conv1_1.weight")
+        torch.testing.assert_close(first, color.encoder.features.stages.stage1.conv1_1.weight.flip(1))
+
+
+def test_late_fusion_of_colours_alone_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    wishes = Wishes(model="fcn32s-late-fusion", settings=(f"width={WIDTH}",))
+    with pytest.raises(UsageError, match=r"expected in_channels of more than 3 colours, got 3\. Give colour and HHA"):
+        prepare_run([write_tiny(tmp_path / "data")], tmp_path / "run", wishes)
+    assert not (tmp_path / "run" / "run.yaml").exists()
