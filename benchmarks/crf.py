@@ -90,7 +90,7 @@ def run_side(name: str, classes: int, height: int, width: int, image: Path | Non
     probabilities, pixels = inputs(classes, height, width, image)
     refine = theirs if name == "pydensecrf2" else ours()
     started = time.perf_counter()
-    refine(probabilities[:2, :64, :64] / probabilities[:2, :64, :64].sum(axis=0), pixels[:64, :64])
+    refine(np.ascontiguousarray(probabilities[:, :64, :64]), pixels[:64, :64])
     warming = time.perf_counter() - started
     before = reset_peak()
     started = time.perf_counter()

@@ -10,8 +10,9 @@ from tests.crf.brute_force import kernel_matrix
 pytest.importorskip("numba")
 
 from perpixel.crf.filtering import blur, splat
-from perpixel.crf.lattice import Lattice, alpha, build, norms, weigh
+from perpixel.crf.lattice import Lattice, alpha, build, weigh
 from perpixel.crf.locate import fingerprint_factors
+from perpixel.crf.vertices import Table, place
 from perpixel.ops.team import Team
 
 
@@ -20,17 +21,21 @@ def made(features: np.ndarray, threads: int = 1) -> Lattice:
         return build([features.astype(np.float32)], len(features), team)
 
 
+def by_pixel(blocks: np.ndarray, count: int) -> np.ndarray:
+    """(B, S, 16) -> (N, S)."""
+    return blocks.transpose(0, 2, 1).reshape(-1, blocks.shape[1])[:count]
+
+
 def filtered(lattice: Lattice, values: np.ndarray, backwards: bool = False) -> np.ndarray:
-    """Splat, blur and slice (N, 8), not normalised; `backwards` blurs in reverse order."""
-    values = np.ascontiguousarray(values, np.float32)
+    """Splat, blur and slice (N, 8); `backwards` blurs in reverse order."""
+    beliefs = np.zeros((len(lattice.slots) * 16, 8), np.float32)
+    beliefs[: len(values)] = values
     rows = np.empty(lattice.vertices * 8, np.float32)
-    with Team(1) as team:
-        if not len(lattice.pixels):
-            weigh(lattice, [1.0] * len(lattice.columns), "none", team)
-    splat(0, lattice.vertices, lattice.starts, lattice.pixels, lattice.shares, values.reshape(-1), rows, 8)
+    splat(0, lattice.slots.shape[1], lattice.slots, lattice.shares, lattice.edges, beliefs.reshape(-1), rows, 8)
     for runs in reversed(lattice.passes) if backwards else lattice.passes:
         blur(0, len(runs.starts) - 1, runs.starts, runs.order, rows, 8)
-    return np.einsum("ns,nsk->nk", lattice.weights, rows.reshape(-1, 8)[lattice.slots])
+    slots, weights = by_pixel(lattice.slots, len(values)), by_pixel(lattice.weights, len(values))
+    return np.einsum("ns,nsk->nk", weights, rows.reshape(-1, 8)[slots])
 
 
 @given(dimensions=st.integers(1, 8), spread=st.floats(0.01, 300), seed=st.integers(0, 2**32 - 1))
@@ -38,7 +43,7 @@ def filtered(lattice: Lattice, values: np.ndarray, backwards: bool = False) -> n
 def test_barycentric_weights_are_shares(dimensions: int, spread: float, seed: int) -> None:
     """They sum to 1 and none is below 0, but for float32: coordinates of 10⁴ have four digits left."""
     features = np.random.default_rng(seed).normal(0, spread, (50, dimensions))
-    weights = made(features).weights
+    weights = by_pixel(made(features).weights, 50)
     assert np.abs(weights.sum(axis=1) - 1).max() < 1e-5
     assert weights.min() > -1e-6 * (1 + 4 * spread)
 
@@ -51,10 +56,13 @@ def test_the_filter_is_a_gaussian_of_deviation_one_but_for_a_gain(dimensions: in
     rng = np.random.default_rng(3)
     features = rng.uniform(0, 3, (1500, dimensions))
     values = rng.uniform(0, 1, (1500, 8))
-    lattice, exact = filtered(made(features), values), kernel_matrix(features) @ values
-    measured = (lattice / exact).mean()
+    lattice = made(features)
+    with Team(1) as team:
+        weigh(lattice, [1.0], "none", team)
+    found, exact = filtered(lattice, values), kernel_matrix(features) @ values
+    measured = (found / exact).mean()
     assert measured == pytest.approx(gain, rel=0.06)
-    assert np.abs(lattice / measured / exact - 1).mean() < 0.05
+    assert np.abs(found / measured / exact - 1).mean() < 0.05
 
 
 def test_alpha_is_the_reference_codes() -> None:
@@ -82,11 +90,27 @@ def test_a_point_alone_gets_what_its_simplex_gives_back() -> None:
         assert 0 < float(filtered(lattice, np.ones((1, 8)))[0, 0]) < 1
 
 
-def test_norms_are_the_filter_of_ones() -> None:
+@pytest.mark.parametrize("strength", [1.0, -1.0])
+def test_normalised_after_the_filter_of_ones_is_the_strength(strength: float) -> None:
     features = np.random.default_rng(1).uniform(0, 4, (300, 3))
+    lattice = made(features)
+    with Team(2) as team:
+        weigh(lattice, [strength], "after", team)
+    assert filtered(lattice, np.ones((300, 8))) == pytest.approx(strength, rel=1e-5)
+
+
+@pytest.mark.parametrize("strength", [3.0, -3.0])
+def test_normalised_symmetrically_it_divides_by_both_roots(strength: float) -> None:
+    """Splatting and slicing share their weights where a strength has a root."""
+    rng = np.random.default_rng(1)
+    features, values = rng.uniform(0, 4, (300, 3)), rng.uniform(0, 1, (300, 8)).astype(np.float32)
+    plain, lattice = made(features), made(features)
+    norm = alpha(3) * filtered(plain, np.ones((300, 8)))
     with Team(1) as team:
-        found = norms(made(features), team)[0]
-    assert found == pytest.approx(filtered(made(features), np.ones((300, 8)))[:, 0], rel=1e-5)
+        weigh(lattice, [strength], "symmetric", team)
+    assert (lattice.shares is lattice.weights) == (strength > 0)
+    wanted = strength * alpha(3) * filtered(plain, values / np.sqrt(norm)) / np.sqrt(norm)
+    assert filtered(lattice, values) == pytest.approx(wanted, rel=1e-5)
 
 
 def test_several_kernels_share_a_lattice_and_do_not_meet() -> None:
@@ -110,7 +134,36 @@ def test_tables_grow() -> None:
     """More vertices than the first table holds, each point in a simplex of its own."""
     features = np.stack(np.meshgrid(np.arange(150), np.arange(150)), -1).reshape(-1, 2) * 20.0
     lattice = made(features)
-    assert len(np.unique(lattice.slots)) == 3 * len(features)
+    assert len(np.unique(by_pixel(lattice.slots, len(features)))) == lattice.vertices == 3 * len(features)
+
+
+def test_numbers_go_on_from_one_stretch_of_pixels_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    features = np.random.default_rng(6).uniform(0, 6, (5000, 4))
+    whole = made(features)
+    monkeypatch.setattr("perpixel.crf.lattice.SOME", 7)
+    assert np.array_equal(whole.slots, made(features).slots)
+
+
+def test_beyond_the_last_pixel_nothing_weighs() -> None:
+    lattice = made(np.random.default_rng(7).uniform(0, 6, (37, 3)))
+    assert lattice.slots.shape == (3, 4, 16)
+    assert (lattice.slots[2, :, 5:] >= 0).all()
+    assert (lattice.weights[2, :, 5:] == 0).all()
+
+
+def test_a_fingerprint_that_looks_like_an_empty_place_is_found() -> None:
+    table = Table()
+    at = place(-1, table.bits, table.places)
+    assert table.places[at + 1] == -1
+    table.places[at], table.places[at + 1] = -1, 5
+    assert table.places[place(-1, table.bits, table.places) + 1] == 5
+
+
+def test_a_slots_vertices_follow_those_of_the_slot_before() -> None:
+    lattice = made(np.random.default_rng(8).uniform(0, 6, (500, 3)))
+    slots = by_pixel(lattice.slots, 500)
+    for slot, (first, last) in enumerate(zip(lattice.edges[:-1], lattice.edges[1:], strict=True)):
+        assert sorted(set(slots[:, slot])) == list(range(first, last))
 
 
 def test_coordinates_too_many_for_64_bits_are_hashed_and_still_tell_vertices_apart() -> None:
@@ -118,4 +171,4 @@ def test_coordinates_too_many_for_64_bits_are_hashed_and_still_tell_vertices_apa
     features = rng.uniform(-4000, 4000, (400, 9)).astype(np.float32)
     factors = fingerprint_factors(features)
     assert not all(int(factor) & (int(factor) - 1) == 0 for factor in factors)
-    assert len(np.unique(made(features).slots)) == 400 * 10
+    assert len(np.unique(by_pixel(made(features).slots, 400))) == 400 * 10

@@ -7,7 +7,20 @@ pytest.importorskip("numba")
 
 import numba
 
-from perpixel.ops.lanes import below, exponential, fill16, fold, halves, largest, load8, load16, rounded, store, total
+from perpixel.ops.lanes import (
+    below,
+    exponential,
+    fill16,
+    fold,
+    halves,
+    largest,
+    load8,
+    load16,
+    rounded,
+    store,
+    total,
+    where_equal,
+)
 
 
 @numba.njit
@@ -26,6 +39,17 @@ def apply_rounding(values: np.ndarray, out: np.ndarray) -> None:
 def reduce(values: np.ndarray) -> tuple[float, float, float, float]:
     wide = load16(values, 0)
     return largest(fold(wide)), total(halves(wide)), largest(load8(values, 8)), total(load8(values, 8))
+
+
+@numba.njit
+def replace_twos(values: np.ndarray, out: np.ndarray) -> None:
+    store(out, 0, where_equal(load16(values, 0), np.float32(2), fill16(np.float32(7)), load16(values, 0)))
+
+
+def test_lanes_are_chosen_where_a_number_stands() -> None:
+    values, found = (np.arange(16, dtype=np.float32) % 4), np.empty(16, np.float32)
+    replace_twos(values, found)
+    assert np.array_equal(found, np.where(values == 2, 7, values))
 
 
 def test_the_exponential_is_right_to_the_last_bits() -> None:

@@ -1,11 +1,12 @@
 """What each pixel believes: slice the messages, add them to the unary, take the softmax.
 
+    update_few                    rows of two or four
     update8, update16, update24   rows of so many classes, which stay in registers from the slice to the softmax
     update                        any number
     update_mixed                  any number, messages multiplied by a matrix: compatibility, learned weights
 
 Source: Krähenbühl & Koltun, NIPS 2011, Alg. 1.
-Letters: K classes, N pixels, S slots, G groups of slots.
+Letters: K classes, N pixels, B blocks of 16 pixels, S slots, G groups of slots.
 """
 
 from typing import Any
@@ -31,21 +32,49 @@ from perpixel.ops.lanes import (
     store,
     total,
 )
+from perpixel.ops.short_rows import load, logarithm, softmax
 
 ZERO, ONE, MINUS_ONE = np.float32(0), np.float32(1), np.float32(-1)
 LOWEST = np.float32(-3e38)
 NEVER = np.float32(-1e30)  # the logarithm of what the padding classes are given
 BLOCK = 64  # pixels that are transposed at a time
+WIDE = 16  # pixels of a block
+
+
+@compiled
+def start_few(first: int, last: int, planes: Any, least: Any, logs: Any, beliefs: Any, width: Any) -> None:
+    """Do as `start`, for rows of two or four."""
+    lay(first, last, planes, least, logs, len(width))
+    for at in range(first * len(width), last * len(width), 16):
+        store(beliefs, at, softmax(load16(logs, at), width))
+
+
+@compiled
+def update_few(
+    first: int, last: int, corners: int, slots: Any, weights: Any, values: Any, logs: Any, beliefs: Any, width: Any
+) -> None:
+    """Do as `update8`, for rows of two or four."""
+    padded = len(width)
+    for block in range(first * WIDE, last * WIDE, WIDE):
+        for i in range(block, block + WIDE):
+            row = load(logs, i * padded, width)
+            begin = block * corners + (i & 15)
+            for s in range(begin, begin + corners * WIDE, WIDE):
+                row = add_scaled(row, peek(weights, s), load(values, np.int64(peek(slots, s)) * padded, width))
+            store(beliefs, i * padded, row)
+        for at in range(block * padded, (block + WIDE) * padded, 16):
+            store(beliefs, at, softmax(load16(beliefs, at), width))
 
 
 @compiled
 def update8(
     first: int, last: int, corners: int, slots: Any, weights: Any, values: Any, logs: Any, beliefs: Any
 ) -> None:
-    """Renew the pixels `first` to `last`: slice, add to the logarithms of the unary, and take the softmax."""
-    for i in range(first, last):
+    """Renew the blocks `first` to `last`: slice, add to the logarithms of the unary, and take the softmax."""
+    for i in range(first * WIDE, last * WIDE):
         row = load8(logs, i * 8)
-        for s in range(i * corners, (i + 1) * corners):
+        begin = (i >> 4) * corners * WIDE + (i & 15)
+        for s in range(begin, begin + corners * WIDE, WIDE):
             row = add_scaled(row, peek(weights, s), load8(values, np.int64(peek(slots, s)) * 8))
         row = exponential(add_scaled(row, MINUS_ONE, fill8(largest(row))))
         store(beliefs, i * 8, scaled(ONE / total(row), row))
@@ -56,9 +85,10 @@ def update16(
     first: int, last: int, corners: int, slots: Any, weights: Any, values: Any, logs: Any, beliefs: Any
 ) -> None:
     """Do as `update8`, for sixteen classes."""
-    for i in range(first, last):
+    for i in range(first * WIDE, last * WIDE):
         row = load16(logs, i * 16)
-        for s in range(i * corners, (i + 1) * corners):
+        begin = (i >> 4) * corners * WIDE + (i & 15)
+        for s in range(begin, begin + corners * WIDE, WIDE):
             row = add_scaled(row, peek(weights, s), load16(values, np.int64(peek(slots, s)) * 16))
         row = exponential(add_scaled(row, MINUS_ONE, fill16(largest(fold(row)))))
         store(beliefs, i * 16, scaled(ONE / total(halves(row)), row))
@@ -69,9 +99,10 @@ def update24(
     first: int, last: int, corners: int, slots: Any, weights: Any, values: Any, logs: Any, beliefs: Any
 ) -> None:
     """Do as `update8`, for twenty-four classes."""
-    for i in range(first, last):
+    for i in range(first * WIDE, last * WIDE):
         row, rest = load16(logs, i * 24), load8(logs, i * 24 + 16)
-        for s in range(i * corners, (i + 1) * corners):
+        begin = (i >> 4) * corners * WIDE + (i & 15)
+        for s in range(begin, begin + corners * WIDE, WIDE):
             weight, there = peek(weights, s), np.int64(peek(slots, s)) * 24
             row = add_scaled(row, weight, load16(values, there))
             rest = add_scaled(rest, weight, load8(values, there + 16))
@@ -87,15 +118,15 @@ def update24(
 def update(
     first: int, last: int, corners: int, slots: Any, weights: Any, values: Any, logs: Any, beliefs: Any, padded: int
 ) -> None:
-    """Slice, add to the logarithms of the unary, and take the softmax, for the pixels `first` to `last`."""
-    for i in range(first, last):
+    """Slice, add to the logarithms of the unary, and take the softmax, for the blocks `first` to `last`."""
+    for i in range(first * WIDE, last * WIDE):
         row = i * padded
-        begin, end = i * corners, (i + 1) * corners
+        begin = (i >> 4) * corners * WIDE + (i & 15)
         top = fill8(LOWEST)
         at = 0
         while at + 24 <= padded:
             wide, rest = load16(logs, row + at), load8(logs, row + at + 16)
-            for s in range(begin, end):
+            for s in range(begin, begin + corners * WIDE, WIDE):
                 weight = peek(weights, s)
                 there = np.int64(peek(slots, s)) * padded + at
                 wide = add_scaled(wide, weight, load16(values, there))
@@ -106,7 +137,7 @@ def update(
             at += 24
         while at < padded:
             rest = load8(logs, row + at)
-            for s in range(begin, end):
+            for s in range(begin, begin + corners * WIDE, WIDE):
                 rest = add_scaled(rest, peek(weights, s), load8(values, np.int64(peek(slots, s)) * padded + at))
             store(beliefs, row + at, rest)
             top = larger(top, rest)
@@ -130,10 +161,10 @@ def update_mixed(
     """Update as `update` does, with each group's messages multiplied by a matrix.
 
     Args:
-        first: Of the pixels.
-        last: Of the pixels.
-        slots: int32 (N, S).
-        weights: float32 (N, S).
+        first: Of the blocks.
+        last: Of the blocks.
+        slots: int32 (B, S, 16).
+        weights: float32 (B, S, 16).
         values: Of the vertices.
         logs: Of the unary.
         beliefs: Written.
@@ -143,15 +174,16 @@ def update_mixed(
     """
     classes = mixing.size // (columns.shape[0] * padded)
     message = np.empty(padded, np.float32)
-    for i in range(first, last):
-        row = i * padded
+    for i in range(first * WIDE, last * WIDE):
+        row, block, lane = i * padded, i >> 4, i & 15
         for at in range(0, padded, 8):
             store(beliefs, row + at, load8(logs, row + at))
         for group in range(columns.shape[0]):
             for at in range(0, padded, 8):
                 lanes = fill8(ZERO)
                 for s in range(columns[group, 0], columns[group, 1]):
-                    lanes = add_scaled(lanes, weights[i, s], load8(values, np.int64(slots[i, s]) * padded + at))
+                    there = np.int64(slots[block, s, lane]) * padded + at
+                    lanes = add_scaled(lanes, weights[block, s, lane], load8(values, there))
                 store(message, at, lanes)
             for at in range(0, padded, 8):
                 lanes = load8(beliefs, row + at)
@@ -189,24 +221,46 @@ def normalize(row: int, padded: int, top: float, beliefs: Any) -> None:
 
 
 @compiled
-def start(first: int, last: int, planes: Any, logs: Any, beliefs: Any, padded: int) -> None:
-    """Lay planes of logarithms (K, N) side by side, padded with NEVER, and take their softmax."""
-    classes, count = planes.shape[0], planes.shape[1]
-    flat = planes.reshape(-1)
+def start(first: int, last: int, planes: Any, least: Any, logs: Any, beliefs: Any, padded: int) -> None:
+    """Lay the logarithms of planes (K, N) side by side, padded with NEVER, and take their softmax.
+
+    Args:
+        first: Of the pixels, a multiple of sixteen.
+        last: Of the pixels.
+        planes: Probabilities, flat.
+        least: Smaller ones are taken for this.
+        logs: Filled.
+        beliefs: Filled.
+        padded: Length of a row, a multiple of eight.
+    """
+    lay(first, last, planes, least, logs, padded)
+    for i in range(first, last):
+        top = fill8(LOWEST)
+        for at in range(i * padded, (i + 1) * padded, 8):
+            row = load8(logs, at)
+            store(beliefs, at, row)
+            top = larger(top, row)
+        normalize(i * padded, padded, largest(top), beliefs)
+
+
+@compiled
+def lay(first: int, last: int, planes: Any, least: Any, logs: Any, padded: int) -> None:
+    """Lay the logarithms side by side."""
+    classes = planes.shape[0]
+    flat, count = planes.reshape(-1), planes.shape[1]
     for block in range(first, last, BLOCK):
         stop = min(block + BLOCK, last)
         for k in range(classes):
             for i in range(block, stop):
-                poke(logs, i * padded + k, peek(flat, k * count + i))
+                poke(logs, i * padded + k, min(max(peek(flat, k * count + i), least), ONE))
+        for i in range(block, stop):
+            for k in range(classes, padded):
+                poke(logs, i * padded + k, ONE)
+        for at in range(block * padded, stop * padded, 16):
+            store(logs, at, logarithm(load16(logs, at)))
         for i in range(block, stop):
             for k in range(classes, padded):
                 poke(logs, i * padded + k, NEVER)
-            top = fill8(LOWEST)
-            for at in range(i * padded, (i + 1) * padded, 8):
-                row = load8(logs, at)
-                store(beliefs, at, row)
-                top = larger(top, row)
-            normalize(i * padded, padded, largest(top), beliefs)
 
 
 @compiled

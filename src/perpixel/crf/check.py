@@ -67,7 +67,7 @@ def check_pixels(pixels: NDArray[Any], size: Size, bilateral: tuple[float, float
         raise UsageError(
             f"refine: expected pixels of the probabilities' size {size[0]} × {size[1]}, got {pixels.shape}. {hint}"
         )
-    if not np.isfinite(pixels).all():
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         raise UsageError("refine: expected finite pixels, got NaN or infinity. Fill what is missing first.")
     if bilateral is not None and bilateral[0] > 0 and _looks_scaled(pixels) and bilateral[2] > 1:
         raise UsageError(

@@ -5,26 +5,30 @@ r"""Several permutohedral lattices as one: every pixel has a slot for each corne
     kernel 2, d = 2    3 slots  /
 
 The kernels' vertices are different ones, so one pass filters with all kernels, and their weights and normalisation
-are folded into the slots'.
+are folded into the slots'. A slot has vertices of its own, numbered after those of the slot before: threads that take
+slots each never meet at a vertex.
 
 Source: Adams, Baek, Davis, Eurographics 2010; Krähenbühl & Koltun, NIPS 2011, Sec. 4.
-Letters: N pixels, d dimensions, S slots, M vertices.
+Letters: N pixels, B blocks of 16 pixels, S slots, M vertices, d features of a kernel.
 """
 
 import itertools
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from perpixel.crf.incidence import blur_ones, count_pixels, list_pixels, scale_slots, slice_ones, splat_ones
 from perpixel.crf.locate import elevation, fingerprint_factors, locate
+from perpixel.crf.norms import blur_ones, normalize_slots
 from perpixel.crf.options import Normalization
-from perpixel.crf.vertices import chains, neighbors, number, spread
+from perpixel.crf.vertices import WIDE, Table, chains, neighbors, number, settle
 from perpixel.ops.team import Part, Team
 
-TINY = np.float32(1e-20)  # added to norms, as in the reference code
+LINE = 64  # bytes
+SOME = 2048  # blocks whose fingerprints fit the cache
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int32]
 
@@ -42,25 +46,31 @@ class Runs:
 class Lattice:
     """Where N pixels lie among M vertices, for all kernels.
 
+    Pixels come in blocks of sixteen, slots side by side: what is read together lies together, and threads that
+    take slots each do not write into one another's memory.
+
     Attributes:
-        slots: int32 (N, S), numbers of vertices.
-        weights: float32 (N, S): barycentric; once `weigh` was called, what slicing multiplies by.
-        vertices: M.
+        slots: int32 (B, S, 16), numbers of vertices; 0 beyond the last pixel.
+        weights: float32 (B, S, 16): barycentric; once `weigh` was called, what slicing multiplies by.
+        shares: float32 (B, S, 16), what splatting multiplies by; often the same array.
+        edges: int64 (S + 1), first vertex of each slot; the last is M.
+        sums: float32 (M), of each vertex's barycentric weights; `weigh` blurs them.
         passes: One for each direction of the kernel that has most, first to last.
         columns: First and last slot of each kernel.
-        starts: int64 (M + 1): where each vertex's pixels begin.
-        pixels: int32 (N·S), the vertices' pixels.
-        shares: float32 (N·S), what splatting multiplies them by.
     """
 
     slots: Integers
     weights: Floats
-    vertices: int
+    shares: Floats
+    edges: NDArray[np.int64]
+    sums: Floats
     passes: list[Runs]
     columns: list[Part]
-    starts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
-    pixels: Integers = field(default_factory=lambda: np.zeros(0, np.int32))
-    shares: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
+
+    @property
+    def vertices(self) -> int:
+        """M."""
+        return int(self.edges[-1])
 
 
 def build(features: Sequence[Floats], count: int, team: Team) -> Lattice:
@@ -71,49 +81,94 @@ def build(features: Sequence[Floats], count: int, team: Team) -> Lattice:
         count: N.
         team: Threads.
     """
-    widths = [each.shape[1] + 1 for each in features]
-    edges = np.cumsum([0, *widths])
-    columns = [(int(low), int(high)) for low, high in itertools.pairwise(edges)]
-    slots = np.empty((count, edges[-1]), np.int32)
-    weights = np.empty((count, edges[-1]), np.float32)
-    found: list[list[tuple[Integers, Integers]]] = [[] for _ in range(max(widths, default=0))]
-    vertices = 0
-    for each, (low, _) in zip(features, columns, strict=True):
-        runs, more = _one(each, low, vertices, slots, weights, team)
-        for direction, run in enumerate(runs):
-            found[direction].append(run)
-        vertices += more
-    return Lattice(slots, weights, vertices, [_join(runs, team) for runs in found], columns)
+    bounds = np.cumsum([0, *(each.shape[1] + 1 for each in features)])
+    columns = [(int(low), int(high)) for low, high in itertools.pairwise(bounds)]
+    shape = -(-count // WIDE), int(bounds[-1]), WIDE
+    slots, weights = aligned(shape, np.int32), aligned(shape, np.float32)
+    slots[-1] = 0
+    factors = team.run(fingerprint_factors, [(each,) for each in features])
+    tables = _number(features, columns, factors, slots, weights, team)
+    edges = np.cumsum([0, *(table.count for table in tables)])
+    sums = np.zeros(edges[-1], np.float32)
+    team.run(settle, shared_slots(shape[1], team), edges, slots, weights, sums)
+    steps = [each.sum() - (len(each) + 1) * np.append(each, 0) for each in factors]
+    return Lattice(slots, weights, weights, edges, sums, _passes(columns, steps, tables, edges, team), columns)
 
 
-def _one(
-    features: Floats, column: int, offset: int, slots: Integers, weights: Floats, team: Team
-) -> tuple[list[tuple[Integers, Integers]], int]:
-    """Fill one kernel's slots and weights; returns its runs by direction, and how many numbers its vertices use."""
-    count, dimensions = features.shape
-    factors = fingerprint_factors(features)
-    fingerprints = np.empty((dimensions + 1, count), np.int64)
-    scale = elevation(dimensions)
-    known = np.concatenate([factors, [0, factors.sum()]])  # of the last coordinate, which is not kept, and of all
-    team.run(locate, team.share(count), features, scale, known, column, weights, fingerprints)
-    colors = range(dimensions + 1)
-    tables = team.run(number, [(color,) for color in colors], fingerprints)
-    team.run(spread, team.share(count), fingerprints, offset, column, slots)
-    steps = factors.sum() - (dimensions + 1) * np.append(factors, 0)
-    vertices = max(len(table.known) for table in tables) * (dimensions + 1)
-    following = np.full((dimensions + 1, vertices), -1, np.int32)
-    each = [
-        (color, tables[color].known, after.bits, after.keys, after.names)
-        for color, after in zip(colors, [*tables[1:], tables[0]], strict=True)
-    ]
-    team.run(neighbors, each, steps, following)
+def aligned(shape: tuple[int, ...], kind: type) -> NDArray[Any]:
+    """Return an array, not filled, that begins where a line of the cache does."""
+    size = math.prod(shape)
+    room: NDArray[Any] = np.empty(size + LINE // np.dtype(kind).itemsize, kind)
+    first = -room.ctypes.data % LINE // room.itemsize
+    return room[first : first + size].reshape(shape)
 
-    def listed(direction: int) -> tuple[Integers, Integers]:
-        order, starts = np.empty(vertices, np.int32), np.empty(vertices // 2 + 2, np.int32)
-        total, runs = chains(direction, following, offset, order, starts)
+
+def shared_slots(count: int, team: Team) -> list[Part]:
+    """Share slots; the first threads get more: theirs are of the spatial kernel, whose vertices are near each other."""
+    edges = [-(-count * number // team.size) for number in range(team.size + 1)]
+    return [(first, last) for first, last in itertools.pairwise(edges) if last > first]
+
+
+def _number(
+    features: Sequence[Floats],
+    columns: Sequence[Part],
+    factors: Sequence[NDArray[np.int64]],
+    slots: Integers,
+    weights: Floats,
+    team: Team,
+) -> list[Table]:
+    """Fill slots, numbers beginning at 0 in each, and weights; some pixels at a time, to need no memory for more."""
+    blocks, width, _ = slots.shape
+    count = len(features[0]) if features else 0
+    tables = [Table() for _ in range(width)]
+    fingerprints = np.empty((width, min(blocks, SOME) * WIDE), np.int64)
+    # The last coordinate's factor is 0, for it is not kept; and the sum of all.
+    known = [np.concatenate([each, [0, each.sum()]]) for each in factors]
+    for first in range(0, blocks, SOME):
+        last = min(first + SOME, blocks)
+        shared = [(first + low, first + high) for low, high in team.share(last - first)]
+        located = [
+            (low, high, first, each, elevation(each.shape[1]), numbers, row)
+            for each, numbers, (row, _) in zip(features, known, columns, strict=True)
+            for low, high in shared
+        ]
+        team.run(locate, located, weights, fingerprints)
+        mine = fingerprints[:, : min(count, last * WIDE) - first * WIDE]
+        team.run(number, list(enumerate(tables)), mine, slots[first:last])
+    return tables
+
+
+def _passes(
+    columns: Sequence[Part],
+    steps: Sequence[NDArray[np.int64]],
+    tables: Sequence[Table],
+    edges: NDArray[np.int64],
+    team: Team,
+) -> list[Runs]:
+    """Return the runs of neighbours along every direction."""
+    directions = max((high - low for low, high in columns), default=0)
+    following = np.full((directions, int(edges[-1])), -1, np.int32)
+    asked = []
+    for (low, high), step in zip(columns, steps, strict=True):
+        for slot in range(low, high):
+            after = low if slot + 1 == high else slot + 1
+            table = tables[after]
+            known = tables[slot].known[: tables[slot].count]
+            asked.append((int(edges[slot]), known, int(edges[after]), table.bits, table.places, step))
+    team.run(neighbors, asked, following)
+
+    def listed(direction: int, low: int, high: int) -> tuple[Integers, Integers]:
+        first, last = int(edges[low]), int(edges[high])
+        order, starts = np.empty(last - first, np.int32), np.empty((last - first) // 2 + 2, np.int32)
+        total, runs = chains(direction, first, last, following, order, starts)
         return order[:total].copy(), starts[: runs + 1].copy()
 
-    return team.run(listed, [(direction,) for direction in colors]), vertices
+    wanted = [(direction, low, high) for low, high in columns for direction in range(high - low)]
+    found = team.run(listed, wanted)
+    return [
+        _join([runs for (one, _, _), runs in zip(wanted, found, strict=True) if one == direction], team)
+        for direction in range(directions)
+    ]
 
 
 def _join(found: Sequence[tuple[Integers, Integers]], team: Team) -> Runs:
@@ -134,22 +189,10 @@ def alpha(dimensions: int) -> float:
     return float(np.float32(1) / (np.float32(1) + np.float32(2.0**-dimensions)))
 
 
-def norms(lattice: Lattice, team: Team) -> list[Floats]:
-    """Return the filtered ones of each kernel, float32 (N) each."""
-    values = np.zeros(lattice.vertices, np.float32)
-    team.run(splat_ones, team.share(lattice.slots.shape[1]), lattice.slots, lattice.weights, values)
-    for runs in lattice.passes:
-        team.run(blur_ones, runs.parts, runs.starts, runs.order, values)
-    answer = []
-    for low, high in lattice.columns:
-        norm = np.empty(len(lattice.slots), np.float32)
-        team.run(slice_ones, team.share(len(norm)), low, high, lattice.slots, lattice.weights, values, norm)
-        answer.append(norm * np.float32(alpha(high - low - 1)))
-    return answer
-
-
 def weigh(lattice: Lattice, strengths: Sequence[float], normalization: Normalization, team: Team) -> None:
-    """Fold normalisation and the kernels' weights into the slots, and list each vertex's pixels.
+    """Fold normalisation and the kernels' weights into the slots.
+
+    Where they are symmetric, splatting and slicing share their weights, with half of a kernel's strength each.
 
     Args:
         lattice: Changed in place; call it once.
@@ -157,26 +200,20 @@ def weigh(lattice: Lattice, strengths: Sequence[float], normalization: Normaliza
         normalization: See `CrfOptions`.
         team: Threads.
     """
-    count = len(lattice.slots)
-    found = norms(lattice, team) if normalization != "none" else []
-    if normalization == "symmetric":
-        for norm, (low, high) in zip(found, lattice.columns, strict=True):
-            norm[:] = 1 / np.sqrt(norm + TINY)
-            team.run(scale_slots, team.share(count), low, high, lattice.weights, norm)
-    _list_pixels(lattice, team)
-    for index, (low, high) in enumerate(lattice.columns):
-        strength = np.float32(strengths[index] * alpha(high - low - 1))
-        factor = np.full(count, strength) if normalization != "after" else strength / (found[index] + TINY)
-        team.run(scale_slots, team.share(count), low, high, lattice.weights, factor)
-
-
-def _list_pixels(lattice: Lattice, team: Team) -> None:
-    """Fill starts, pixels and shares."""
-    parts = team.share(lattice.slots.shape[1])
-    ends = np.zeros(lattice.vertices + 1, np.int64)
-    team.run(count_pixels, parts, lattice.slots, ends[1:])
-    np.cumsum(ends, out=ends)
-    lattice.starts = ends.copy()
-    lattice.pixels = np.empty(lattice.slots.size, np.int32)
-    lattice.shares = np.empty(lattice.slots.size, np.float32)
-    team.run(list_pixels, parts, lattice.slots, lattice.weights, ends, lattice.pixels, lattice.shares)
+    alphas = [alpha(high - low - 1) for low, high in lattice.columns]
+    gains = [strength * factor for strength, factor in zip(strengths, alphas, strict=True)]
+    shared = normalization != "after" and min(gains, default=0) >= 0
+    if shared:
+        gains = [gain**0.5 for gain in gains]
+    else:
+        lattice.shares = lattice.weights.copy()
+    if normalization == "none":
+        for gain, (low, high) in zip(gains, lattice.columns, strict=True):
+            lattice.weights[:, low:high] *= np.float32(gain)
+        return
+    for runs in lattice.passes:
+        team.run(blur_ones, runs.parts, runs.starts, runs.order, lattice.sums)
+    arrays = lattice.slots, lattice.weights, lattice.weights[:0] if shared else lattice.shares, lattice.sums
+    for factor, gain, (low, high) in zip(alphas, gains, lattice.columns, strict=True):
+        how = np.float32(factor), np.float32(gain), normalization == "symmetric"
+        team.run(normalize_slots, team.share(len(lattice.slots)), low, high, *arrays, *how)

@@ -11,7 +11,7 @@ million vertices then share a fingerprint once in a million images.
 
 Source: Adams, Baek, Davis, Eurographics 2010, Sec. 4; the order of the float32 operations is that of
     pydensecrf's permutohedral.cpp, so that features between two simplices fall the same way.
-Letters: N features, d dimensions, S slots: d + 1 for each of several kernels.
+Letters: N features, d dimensions, S slots: d + 1 for each of several kernels, B blocks of 16 pixels.
 """
 
 import math
@@ -35,6 +35,7 @@ from perpixel.ops.lanes import (
     rounded,
     scaled,
     store,
+    where_equal,
 )
 
 WIDE = 16  # features at a time
@@ -92,29 +93,44 @@ def extent(features: Any) -> Any:
 
 @compiled
 def locate(
-    first: int, last: int, features: Any, scale: Any, factors: Any, column: int, weights: Any, fingerprints: Any
+    first: int,
+    last: int,
+    origin: int,
+    features: Any,
+    scale: Any,
+    factors: Any,
+    row: int,
+    weights: Any,
+    fingerprints: Any,
 ) -> None:
-    """Fill weights (N, S), from `column` on, and fingerprints (d + 1, N), of features `first` to `last`."""
-    corners = features.shape[1] + 1
+    """Fill weights (B, S, 16) and fingerprints (S, ·), from `row` on, of the blocks `first` to `last`.
+
+    Fingerprints begin with the block `origin`. Beyond the last pixel weights are 0.
+    """
+    count, corners = features.shape[0], features.shape[1] + 1
     elevated = np.zeros(corners * WIDE, np.float32)
-    nearest, rank = np.zeros_like(elevated), np.zeros_like(elevated)
-    barycentric, coordinate_of = np.zeros(corners + 1, np.float32), np.zeros(corners, np.int64)
-    for block in range(first, last, WIDE):
-        count = min(WIDE, last - block)
-        elevate(block, count, features, scale, elevated)
+    nearest, rank, parts = np.zeros_like(elevated), np.zeros_like(elevated), np.zeros_like(elevated)
+    wraps = np.zeros(corners, np.int64)
+    near = weights.reshape(-1)
+    for block in range(first, last):
+        pixel, at = block * WIDE, (block * weights.shape[1] + row) * WIDE
+        lanes = min(WIDE, count - pixel)
+        elevate(pixel, lanes, features, scale, elevated)
         find_simplex(corners, elevated, nearest, rank)
-        for lane in range(count):
-            weigh_corners(lane, corners, elevated, nearest, rank, barycentric, coordinate_of)
+        weigh_corners(corners, elevated, nearest, rank, parts, at, near)
+        if lanes < WIDE:
+            weights[block, row : row + corners, lanes:] = ZERO
+        for lane in range(lanes):
             vertex = np.int64(0)
-            for j in range(corners - 1):
+            for j in range(corners):
                 vertex += np.int64(peek(nearest, j * WIDE + lane)) * peek(factors, j)
-            for corner in range(corners):
-                if corner > 0:
-                    # The next corner: one more in every coordinate, and d + 1 less in the one that wraps.
-                    wraps = peek(coordinate_of, corners - corner)
-                    vertex += peek(factors, corners) - corners * peek(factors, wraps)
-                weights[block + lane, column + corner] = peek(barycentric, corner)
-                fingerprints[corner, block + lane] = vertex
+                poke(wraps, np.int64(peek(rank, j * WIDE + lane)), peek(factors, j))
+            here = pixel - origin * WIDE + lane
+            fingerprints[row, here] = vertex
+            for corner in range(1, corners):
+                # The next corner: one more in every coordinate, and d + 1 less in the one that wraps.
+                vertex += peek(factors, corners) - corners * peek(wraps, corners - corner)
+                fingerprints[row + corner, here] = vertex
 
 
 @compiled
@@ -158,19 +174,17 @@ def find_simplex(corners: int, elevated: Any, nearest: Any, rank: Any) -> None:
 
 
 @compiled
-def weigh_corners(
-    lane: int, corners: int, elevated: Any, nearest: Any, rank: Any, barycentric: Any, coordinate_of: Any
-) -> None:
-    """Fill one feature's barycentric weights, and which coordinate has each rank."""
+def weigh_corners(corners: int, elevated: Any, nearest: Any, rank: Any, parts: Any, first: int, near: Any) -> None:
+    """Fill the barycentric weights of sixteen features, (d + 1, 16), flat, from `first` on; `parts` is scratch."""
     down = ONE / np.float32(corners)
-    for corner in range(corners + 1):
-        poke(barycentric, corner, ZERO)
-    for j in range(corners):
-        at = j * WIDE + lane
-        part = (peek(elevated, at) - peek(nearest, at)) * down
-        place = np.int64(peek(rank, at))
-        poke(coordinate_of, place, j)
-        near = corners - 1 - place
-        poke(barycentric, near, peek(barycentric, near) + part)
-        poke(barycentric, near + 1, peek(barycentric, near + 1) - part)
-    poke(barycentric, 0, peek(barycentric, 0) + (ONE + peek(barycentric, corners)))
+    for at in range(0, corners * WIDE, WIDE):
+        store(elevated, at, scaled(down, minus(load16(elevated, at), load16(nearest, at))))
+    for place in range(corners):
+        part = fill16(ZERO)
+        for at in range(0, corners * WIDE, WIDE):
+            part = where_equal(load16(rank, at), np.float32(place), load16(elevated, at), part)
+        store(parts, place * WIDE, part)
+    store(near, first, plus(load16(parts, (corners - 1) * WIDE), minus(fill16(ONE), load16(parts, 0))))
+    for corner in range(1, corners):
+        at = (corners - corner) * WIDE
+        store(near, first + corner * WIDE, minus(load16(parts, at - WIDE), load16(parts, at)))

@@ -7,21 +7,33 @@ Source: Krähenbühl & Koltun, NIPS 2011, Alg. 1. As in their code, a pixel's me
 Letters: K classes, N pixels, d features, S slots.
 """
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from perpixel.crf.beliefs import separate, start, update, update8, update16, update24, update_mixed
-from perpixel.crf.filtering import blur, splat
+from perpixel.crf.beliefs import (
+    separate,
+    start,
+    start_few,
+    update,
+    update8,
+    update16,
+    update24,
+    update_few,
+    update_mixed,
+)
+from perpixel.crf.filtering import blur, blur_few, splat, splat_few
 from perpixel.crf.gaussian import along_columns, along_rows, factors, taps
-from perpixel.crf.lattice import Lattice, build, weigh
+from perpixel.crf.lattice import Lattice, Runs, aligned, build, shared_slots, weigh
 from perpixel.crf.options import Normalization
 from perpixel.ops.team import Team
 
 Floats = NDArray[np.float32]
+
+WIDE = 16  # pixels of a block
+WORTH_WAKING = 300_000  # numbers to blur; fewer take less time than a second thread needs to begin
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,26 +56,30 @@ class Model:
     normalization: Normalization
 
 
-def padded_width(classes: int) -> int:
-    """Return the length of a row: the classes, up to a multiple of eight."""
+def padded_width(classes: int, model: Model) -> int:
+    """Return the length of a row: the classes, up to 2, 4 or a multiple of eight."""
+    if classes <= 4 and model.exact is None and model.mixing is None:
+        return 2 if classes <= 2 else 4
     return -(-classes // 8) * 8
 
 
-def mean_field(logarithms: Floats, model: Model, iterations: int, threads: int) -> Floats:
+def mean_field(probabilities: Floats, least: float, model: Model, iterations: int, threads: int) -> Floats:
     """Return probabilities, float32 (K, N).
 
     Args:
-        logarithms: log p, float32 (K, N).
+        probabilities: Float32 (K, N).
+        least: Smaller probabilities are taken for this.
         model: Kernels, and what their messages do.
         iterations: Updates.
         threads: At most so many.
     """
-    classes, count = logarithms.shape
-    padded = padded_width(classes)
-    logs, beliefs = np.empty(count * padded, np.float32), np.empty(count * padded, np.float32)
+    classes, count = probabilities.shape
+    padded = padded_width(classes, model)
+    logs, beliefs = _rows(count, padded), _rows(count, padded)
     with Team(threads) as team:
-        pixels = team.share(count)
-        team.run(start, pixels, logarithms, logs, beliefs, padded)
+        pixels = _pixels(count, team)
+        begin, width = (start_few, (0,) * padded) if padded < 8 else (start, padded)
+        team.run(begin, pixels, probabilities, np.float32(least), logs, beliefs, width)
         if iterations:
             lattice = build(model.features, count, team)
             weigh(lattice, model.strengths, model.normalization, team)
@@ -74,25 +90,47 @@ def mean_field(logarithms: Floats, model: Model, iterations: int, threads: int) 
                 for apply in filters:
                     apply(values)
                 renew(values)
-        answer = np.empty(logarithms.shape, np.float32)
+        answer = np.empty(probabilities.shape, np.float32)
         team.run(separate, pixels, beliefs, padded, answer)
     return answer
+
+
+def _rows(count: int, padded: int) -> Floats:
+    """Return room for rows of whole blocks; those beyond the last pixel are 0."""
+    room = aligned((-(-count // WIDE) * WIDE * padded,), np.float32)
+    room[count * padded :] = 0
+    return room
+
+
+def _pixels(count: int, team: Team) -> list[tuple[int, int]]:
+    """Share pixels by whole blocks."""
+    return [(first * WIDE, min(last * WIDE, count)) for first, last in team.share(-(-count // WIDE))]
 
 
 def _filters(
     lattice: Lattice, model: Model, beliefs: Floats, padded: int, team: Team
 ) -> list[Callable[[Floats], None]]:
     """Return what fills the values: the lattice's filter, and the exact one after the vertices."""
-    vertices = _even(lattice.starts, team.size)
+    slots, passes = shared_slots(lattice.slots.shape[1], team), _passes(lattice, padded)
+    onto, along, width = (splat_few, blur_few, (0,) * padded) if padded < 8 else (splat, blur, padded)
+    arrays = lattice.slots, lattice.shares, lattice.edges, beliefs
 
     def permutohedral(values: Floats) -> None:
-        team.run(splat, vertices, lattice.starts, lattice.pixels, lattice.shares, beliefs, values, padded)
-        for runs in lattice.passes:
-            team.run(blur, runs.parts, runs.starts, runs.order, values, padded)
+        team.run(onto, slots, *arrays, values, width)
+        for runs, parts in passes:
+            team.run(along, parts, runs.starts, runs.order, values, width)
 
     if model.exact is None:
         return [permutohedral]
     return [permutohedral, _exact(lattice, model, beliefs, padded, team)]
+
+
+def _passes(lattice: Lattice, padded: int) -> list[tuple[Runs, list[tuple[int, int]]]]:
+    """Return the passes of blurring, each with its parts: one part where there is less to do than to wake a thread."""
+    return [
+        (runs, runs.parts if len(runs.order) * padded > WORTH_WAKING else [(0, len(runs.starts) - 1)])
+        for runs in lattice.passes
+    ]
 
 
 def _exact(lattice: Lattice, model: Model, beliefs: Floats, padded: int, team: Team) -> Callable[[Floats], None]:
@@ -100,10 +138,12 @@ def _exact(lattice: Lattice, model: Model, beliefs: Floats, padded: int, team: T
     assert model.exact is not None
     height, width, xy_std, strength = model.exact
     before, after = factors(height, width, xy_std, model.normalization)
-    count, slots = height * width, lattice.slots.shape[1]
-    own = np.arange(lattice.vertices, lattice.vertices + count, dtype=np.int32)
-    lattice.slots = np.concatenate([lattice.slots, own[:, None]], axis=1)
-    lattice.weights = np.concatenate([lattice.weights, (after * np.float32(strength))[:, None]], axis=1)
+    count, (blocks, slots, _) = height * width, lattice.slots.shape
+    own, shares = np.zeros(blocks * WIDE, np.int32), np.zeros(blocks * WIDE, np.float32)
+    own[:count] = np.arange(lattice.vertices, lattice.vertices + count)
+    shares[:count] = after * np.float32(strength)
+    lattice.slots = np.concatenate([lattice.slots, own.reshape(blocks, 1, WIDE)], axis=1)
+    lattice.weights = np.concatenate([lattice.weights, shares.reshape(blocks, 1, WIDE)], axis=1)
     lattice.columns.append((slots, slots + 1))
     between, offset = np.empty_like(beliefs), lattice.vertices * padded
 
@@ -119,27 +159,23 @@ def _renew(
     lattice: Lattice, model: Model, logs: Floats, beliefs: Floats, padded: int, team: Team
 ) -> Callable[[Floats], None]:
     """Return what turns the values into new beliefs."""
-    pixels = team.share(len(lattice.slots))
-    corners, slots, weights = lattice.slots.shape[1], lattice.slots.reshape(-1), lattice.weights.reshape(-1)
+    blocks, corners, _ = lattice.slots.shape
+    parts, slots, weights = team.share(blocks), lattice.slots.reshape(-1), lattice.weights.reshape(-1)
     if model.mixing is None:
-        few = {8: update8, 16: update16, 24: update24}.get(padded)
-        if few is not None:
-            return lambda values: _discard(team.run(few, pixels, corners, slots, weights, values, logs, beliefs))
-        return lambda values: _discard(team.run(update, pixels, corners, slots, weights, values, logs, beliefs, padded))
+        alone = {8: update8, 16: update16, 24: update24}.get(padded)
+        if alone is not None:
+            return lambda values: _discard(team.run(alone, parts, corners, slots, weights, values, logs, beliefs))
+        any_width, width = (update_few, (0,) * padded) if padded < 8 else (update, padded)
+        return lambda values: _discard(
+            team.run(any_width, parts, corners, slots, weights, values, logs, beliefs, width)
+        )
     groups, classes, _ = model.mixing.shape
     mixing = np.zeros((groups, classes, padded), np.float32)
     mixing[:, :, :classes] = model.mixing.transpose(0, 2, 1)
-    columns = np.array(lattice.columns if groups > 1 else [(0, lattice.slots.shape[1])], np.int64)
+    columns = np.array(lattice.columns if groups > 1 else [(0, corners)], np.int64)
     rest = (beliefs, padded, columns, mixing.reshape(-1))
-    return lambda values: _discard(team.run(update_mixed, pixels, lattice.slots, lattice.weights, values, logs, *rest))
+    return lambda values: _discard(team.run(update_mixed, parts, lattice.slots, lattice.weights, values, logs, *rest))
 
 
 def _discard(answers: object) -> None:
     """Forget what a team answered."""
-
-
-def _even(starts: NDArray[np.int64], size: int) -> list[tuple[int, int]]:
-    """Return ranges of vertices with equally many pixels."""
-    edges = np.searchsorted(starts, [int(starts[-1]) * part // size for part in range(size)])
-    edges = np.append(edges, len(starts) - 1)
-    return [(int(first), int(last)) for first, last in itertools.pairwise(edges) if last > first]

@@ -161,8 +161,9 @@ def _with_numba(
     features = [kernel.features.reshape(height * width, -1) for kernel in kernels]
     exactly = None if exact is None else (height, width, exact[1], strengths[-1])
     model = Model(features, strengths[: len(features)], exactly, mixing, options.normalization)
-    logs = _log(probabilities).reshape(classes, -1)
-    return mean_field(logs, model, options.iterations, _threads(height * width)).reshape(probabilities.shape)
+    planes = np.ascontiguousarray(probabilities, np.float32).reshape(classes, -1)
+    threads = _threads(height * width)
+    return mean_field(planes, LEAST, model, options.iterations, threads).reshape(probabilities.shape)
 
 
 def _log(probabilities: NDArray[Any]) -> Probabilities:

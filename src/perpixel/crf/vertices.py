@@ -2,39 +2,38 @@
 
     number      fingerprints -> numbers, in the order of first appearance, so that what is near in the image is near
                 in memory
-    spread      the numbers of a pixel's corners, side by side
+    settle      the numbers of each table's vertices follow those of the one before
     neighbors   numbers -> the numbers one step on, in every direction
     chains      vertices that follow one another along a direction, as lists
 
 A simplex has one corner of each of d + 1 colours, and a step goes to the next colour. So each colour has a table of
-its own, and threads work on colours without meeting. The n-th vertex of colour c has the number n · (d + 1) + c:
-numbers interleave, and a few at the end are no vertex.
+its own, and threads work on colours without meeting.
 
-Letters: N pixels, S slots, M numbers, d dimensions.
+Letters: N pixels, M vertices, d dimensions, S slots, B blocks of 16 pixels.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from perpixel.ops.compiled import compiled
-from perpixel.ops.lanes import peek
+from perpixel.ops.lanes import peek, poke
 
+WIDE = 16  # pixels of a block
 MIX = np.uint64(0x9E3779B97F4A7C15)
-ONE, HALF, WORD = np.uint64(1), np.uint64(32), np.uint64(64)
-FIRST_BITS = 12  # of a table's size; it grows when it is half full
+WORD = np.uint64(64)
+FIRST_BITS = 12  # of a table's size
+SPARE = 2  # bits: it grows when it is a quarter full, so that the first place is nearly always the right one
 
 
 @compiled
-def place(fingerprint: Any, bits: Any, keys: Any, names: Any) -> Any:
-    """Return where in a table of 2^bits a fingerprint is, or belongs."""
-    last = np.uint64(keys.size) - ONE
-    mixed = np.uint64(fingerprint) * MIX
-    mixed = (mixed ^ (mixed >> HALF)) * MIX  # once is not enough: vertices are as regular as the product
-    at = mixed >> (WORD - np.uint64(bits))
-    while names[at] >= 0 and keys[at] != fingerprint:
-        at = (at + ONE) & last
+def place(fingerprint: Any, bits: Any, table: Any) -> Any:
+    """Return where in a table of 2^bits a fingerprint is, or belongs: the index of its fingerprint."""
+    at = 2 * np.int64((np.uint64(fingerprint) * MIX) >> (WORD - np.uint64(bits)))
+    while peek(table, at) != fingerprint and peek(table, at + 1) >= 0:
+        at = (at + 2) & (table.size - 1)
+    # An empty place may hold the very fingerprint that is sought; it is told by its number, −1.
     return at
 
 
@@ -44,136 +43,138 @@ class Table:
 
     Attributes:
         bits: The table has 2^bits places.
-        keys: Fingerprints, int64 (2^bits).
-        names: Numbers, int32 (2^bits); −1 where a place is empty.
-        known: The vertices' fingerprints in order, int64.
+        places: Fingerprint, number, fingerprint, number …, int64 (2 · 2^bits); the number is −1 where a place is empty.
+        known: The vertices' fingerprints in order, int64, with room for more.
+        count: How many there are.
     """
 
-    bits: int
-    keys: Any
-    names: Any
-    known: Any
+    bits: int = FIRST_BITS
+    places: Any = field(default_factory=lambda: np.full(2 << FIRST_BITS, -1, np.int64))
+    known: Any = field(default_factory=lambda: np.empty(1 << FIRST_BITS - SPARE, np.int64))
+    count: int = 0
 
-    @classmethod
-    def empty(cls, bits: int) -> "Table":
-        """Return a table without vertices, with room for half as many as it has places."""
-        keys, names = np.empty(1 << bits, np.int64), np.full(1 << bits, -1, np.int32)
-        return cls(bits, keys, names, np.empty(1 << (bits - 1), np.int64))
+    def grow(self) -> None:
+        """Double the places."""
+        self.bits += 1
+        self.places = np.full(2 << self.bits, -1, np.int64)
+        refill(self.known[: self.count], self.bits, self.places)
+        self.known = np.concatenate([self.known, np.empty_like(self.known)])
 
 
-def number(color: int, fingerprints: Any) -> Table:
-    """Number the vertices of one colour.
+def number(slot: int, table: Table, fingerprints: Any, slots: Any) -> None:
+    """Number the vertices of some pixels' corners of one colour.
 
     Args:
-        color: Which.
-        fingerprints: int64 (d + 1, N); this colour's are replaced by the numbers.
+        slot: Which.
+        table: The vertices known so far; grows.
+        fingerprints: int64 (S, N).
+        slots: int32 (B, S, 16), of which this slot's are filled.
     """
-    mine, colors = fingerprints[color], len(fingerprints)
-    table = Table.empty(FIRST_BITS)
-    done, count = number_some(color, colors, 0, 0, mine, table.bits, table.keys, table.names, table.known)
+    mine, names = fingerprints[slot], slots.reshape(-1)
+    rest = slot, slots.shape[1], mine
+    done, table.count = number_some(0, table.count, *rest, table.bits, table.places, table.known, names)
     while done < len(mine):
-        known, table = table.known, Table.empty(table.bits + 1)
-        refill(color, colors, known, table.bits, table.keys, table.names, table.known)
-        done, count = number_some(color, colors, done, count, mine, table.bits, table.keys, table.names, table.known)
-    table.known = table.known[:count].copy()
-    return table
+        table.grow()
+        done, table.count = number_some(done, table.count, *rest, table.bits, table.places, table.known, names)
 
 
 @compiled
 def number_some(
-    color: int,
-    colors: int,
     first: int,
     count: int,
+    slot: int,
+    corners: int,
     fingerprints: Any,
     bits: int,
-    keys: Any,
-    names: Any,
+    table: Any,
     known: Any,
+    names: Any,
 ) -> tuple[int, int]:
-    """Number from a pixel on until the table is half full; returns the pixel reached, and how many are known."""
-    before, name = np.int64(0), np.int32(-1)
+    """Number from a pixel on until the table is full; returns the pixel reached, and how many vertices are known."""
     for i in range(first, fingerprints.size):
         fingerprint = peek(fingerprints, i)
-        if name < 0 or fingerprint != before:
-            at = place(fingerprint, bits, keys, names)
-            if names[at] < 0:
-                if count == known.size:
-                    return i, count
-                keys[at] = fingerprint
-                names[at] = count * colors + color
-                known[count] = fingerprint
-                count += 1
-            before, name = fingerprint, names[at]
-        fingerprints[i] = name
+        at = place(fingerprint, bits, table)
+        name = peek(table, at + 1)
+        if name < 0:
+            if count == known.size:
+                return i, count
+            name = count
+            poke(table, at, fingerprint)
+            poke(table, at + 1, name)
+            poke(known, count, fingerprint)
+            count += 1
+        poke(names, ((i >> 4) * corners + slot) * WIDE + (i & 15), np.int32(name))
     return fingerprints.size, count
 
 
 @compiled
-def refill(color: int, colors: int, vertices: Any, bits: int, keys: Any, names: Any, known: Any) -> None:
+def refill(vertices: Any, bits: int, table: Any) -> None:
     """Put vertices into an empty table."""
     for vertex in range(vertices.size):
-        at = place(vertices[vertex], bits, keys, names)
-        keys[at] = vertices[vertex]
-        names[at] = vertex * colors + color
-        known[vertex] = vertices[vertex]
+        at = place(vertices[vertex], bits, table)
+        table[at], table[at + 1] = vertices[vertex], vertex
 
 
 @compiled
-def spread(first: int, last: int, numbers: Any, offset: int, column: int, slots: Any) -> None:
-    """Lay the numbers (d + 1, N) of the pixels `first` to `last` side by side, into slots (N, S) from `column` on."""
-    for i in range(first, last):
-        for color in range(numbers.shape[0]):
-            slots[i, column + color] = numbers[color, i] + offset
+def settle(low: int, high: int, edges: Any, slots: Any, weights: Any, sums: Any) -> None:
+    """Let the numbers of the slots `low` to `high` follow one another, and splat ones: sum each vertex's weights."""
+    corners = slots.shape[1]
+    names, shares = slots.reshape(-1), weights.reshape(-1)
+    for block in range(slots.shape[0]):
+        for begin in range(block * corners * WIDE, block * corners * WIDE + WIDE):
+            # Slot after slot, for one pixel: no sum waits for the one before.
+            for slot in range(low, high):
+                at = begin + slot * WIDE
+                vertex = np.int64(peek(names, at)) + peek(edges, slot)
+                poke(names, at, np.int32(vertex))
+                poke(sums, vertex, peek(sums, vertex) + peek(shares, at))
 
 
 @compiled
-def neighbors(color: int, known: Any, bits: Any, keys: Any, names: Any, steps: Any, following: Any) -> None:
+def neighbors(first: int, known: Any, after: int, bits: Any, table: Any, steps: Any, following: Any) -> None:
     """Find what follows each vertex of one colour.
 
     Args:
-        color: Which.
+        first: Number of the colour's first vertex.
         known: The vertices' fingerprints.
+        after: Number of the next colour's first vertex.
         bits: Of the next colour's table.
-        keys: The next colour's table.
-        names: The next colour's table.
+        table: The next colour's.
         steps: What a step in each direction adds to a fingerprint, (d + 1).
         following: int32 (d + 1, M); this colour's are filled with numbers, −1 for none.
     """
-    colors = steps.size
     for vertex in range(known.size):
-        for direction in range(colors):
-            following[direction, vertex * colors + color] = names[
-                place(known[vertex] + steps[direction], bits, keys, names)
-            ]
+        for direction in range(steps.size):
+            there = table[place(known[vertex] + steps[direction], bits, table) + 1]
+            following[direction, first + vertex] = there + after if there >= 0 else there
 
 
 @compiled
-def chains(direction: int, following: Any, offset: int, order: Any, starts: Any) -> tuple[int, int]:
+def chains(direction: int, first: int, last: int, following: Any, order: Any, starts: Any) -> tuple[int, int]:
     """List the runs of at least two vertices along one direction; returns how many vertices and how many runs.
 
     Args:
         direction: Which.
+        first: Number of the kernel's first vertex.
+        last: Number beyond its last.
         following: int32 (d + 1, M).
-        offset: Added to the numbers listed.
         order: int32 (M), filled with the vertices, run after run.
         starts: int32 (M // 2 + 2), filled with where each run starts, and the end.
     """
-    total = following.shape[1]
-    follows = np.zeros(total, np.bool_)
-    for vertex in range(total):
+    follows = np.zeros(last - first, np.bool_)
+    for vertex in range(first, last):
         if following[direction, vertex] >= 0:
-            follows[following[direction, vertex]] = True
+            follows[following[direction, vertex] - first] = True
     listed = 0
     runs = 0
-    for vertex in range(total):
-        if follows[vertex] or following[direction, vertex] < 0:
+    for vertex in range(first, last):
+        if follows[vertex - first] or following[direction, vertex] < 0:
             continue
         starts[runs] = listed
         runs += 1
         current = np.int64(vertex)
         while current >= 0:
-            order[listed] = current + offset
+            order[listed] = current
             listed += 1
             current = np.int64(following[direction, current])
     starts[runs] = listed

@@ -4,6 +4,7 @@
     fill8(x)                               x in every lane
     add_scaled(v, x, w)                    v + x·w, rounded once where the processor can
     plus(v, w)   minus(v, w)   scaled(x, v)   rounded(v)   larger(v, w)   below(v, w): 1 where v < w, 0 elsewhere
+    where_equal(v, x, w, u)                w where v = x, u elsewhere
     fold(v)   halves(v)                    sixteen lanes to the eight largest, or to eight sums
     exponential(v)                         e^v, relative error 2e-7
     largest(v)   total(v)                  over the lanes
@@ -211,6 +212,18 @@ def below(typing: Any, one: Any, other: Any) -> Any:
         return builder.select(builder.fcmp_ordered("<", *arguments), constant(one, 1), constant(one, 0))
 
     return one(one, other), build
+
+
+@intrinsic
+def where_equal(typing: Any, value: Any, number: Any, one: Any, other: Any) -> Any:
+    """Return `one` in the lanes where value = number, `other` in the rest."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        value, number, one, other = arguments
+        equal = builder.fcmp_ordered("==", value, broadcast(builder, number, signature.args[0].width))
+        return builder.select(equal, one, other)
+
+    return value(value, types.float32, one, other), build
 
 
 @intrinsic
