@@ -7,8 +7,9 @@ Source: OGC 19-008r4, "GeoTIFF Standard" 1.1, Sec. 7 and Annex B: the tags and t
 Differs: several tie points without a scale (a mesh) say nothing here.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image, TiffImagePlugin
 
@@ -49,7 +50,15 @@ def read_place(path: Path) -> Place | None:
 def _place(image: Image.Image) -> Place | None:
     if not isinstance(image, TiffImagePlugin.TiffImageFile) or image.tag_v2.get(ORIENTATION, 1) != 1:
         return None
-    tags = image.tag_v2
+    return place_of(image.tag_v2)
+
+
+def place_of(tags: Mapping[int, Any]) -> Place | None:
+    """Return where an image of these tags lies; None where they do not say so.
+
+    Args:
+        tags: Code -> values, tuples where there are several.
+    """
     keys = _keys(tuple(map(int, tags.get(KEYS, ()))))
     matrix = _matrix(tuple(tags.get(MATRIX, ())), tuple(tags.get(SCALE, ())), tuple(tags.get(TIE_POINT, ())))
     if matrix is None:

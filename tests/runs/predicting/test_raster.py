@@ -19,11 +19,12 @@ from torch import nn
 
 from perpixel.data.masks import MaskCoding
 from perpixel.data.normalization import Normalization
-from perpixel.data.palette import distinct_colors
+from perpixel.data.palette import distinct_colors, overlay
 from perpixel.errors import DataError, UsageError
 from perpixel.inference.options import Options
 from perpixel.inference.segmenter import Segmenter
 from perpixel.runs.predicting import raster as module
+from perpixel.runs.predicting import raster_overview
 from perpixel.runs.predicting.raster import predict_raster
 from perpixel.runs.predicting.unfinished import Unfinished
 from tests.data.rasters.files import UTM, noise, write_tiff
@@ -151,12 +152,15 @@ def test_original_values_are_what_the_masks_store(tmp_path: Path) -> None:
 
 
 def test_an_overlay_is_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "OVERVIEW", 800)
-    path = write_tiff(tmp_path / "a.tif", noise(700, 801), tile=(128, 128))
+    monkeypatch.setattr(raster_overview, "OVERVIEW", 800)
+    pixels = noise(700, 801)
+    path = write_tiff(tmp_path / "a.tif", pixels, tile=(128, 128))
     predict(segmenter(), path, tmp_path / "b.tif", TILES, overlay=tmp_path / "b.overlay.png")
+    expected = overlay(pixels[::2, ::2], segmenter().ids(pixels, TILES)[::2, ::2], distinct_colors(4))
     with Image.open(tmp_path / "b.overlay.png") as picture:
         assert picture.width == 401  # every second pixel
         assert picture.height > 350  # and a legend
+        assert np.array_equal(np.asarray(picture.convert("RGB"))[:350], np.asarray(expected))
 
 
 # ---- going on

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from perpixel.inference.options import Options
 from perpixel.runs.predicting.inputs import find_inputs
 from perpixel.runs.predicting.predict import Wanted, predict_inputs
 from perpixel.runs.predicting.record import Predictions
+from perpixel.runs.predicting.vectors import Vectors
 from tests.data.rasters.files import write_tiff
 from tests.labelled import draw, network, segmenter, write_data, write_images, write_run
 
@@ -66,9 +68,22 @@ def test_a_broken_raster_is_named_and_the_rest_is_done(folder: Path, tmp_path: P
 
 
 def test_what_does_not_exist_for_rasters_is_refused_for_them_alone(folder: Path, tmp_path: Path) -> None:
-    record = predict(folder, tmp_path / "out", Wanted(probabilities=True))
-    assert "--probabilities" in record.failed[0].reason
+    record = predict(folder, tmp_path / "out", Wanted(uncertainty=True))
+    assert "got --uncertainty. Predict it without" in record.failed[0].reason
     assert len(record.done) == 2
+    record = predict(folder, tmp_path / "coco", Wanted(vectors=Vectors("coco")))
+    assert "got --vector coco." in record.failed[0].reason
+
+
+def test_probabilities_and_polygons_of_a_raster_lie_beside_its_class_ids(folder: Path, tmp_path: Path) -> None:
+    wanted = Wanted(overlay=True, probabilities=True, vectors=Vectors("geojson"))
+    record = predict(folder, tmp_path / "out", wanted)
+    (entry,) = (entry for entry in record.done if entry["name"] == "big")
+    assert entry["files"] == ["big.tif", "big.overlay.png", "big.probabilities.tif", "big.geojson"]
+    assert all((tmp_path / "out" / name).stat().st_size for name in entry["files"])
+    assert len(predict(folder, tmp_path / "out", wanted).skipped) == 3
+    (tmp_path / "out/big.geojson").unlink()
+    assert [entry["name"] for entry in predict(folder, tmp_path / "out", wanted).done] == ["big"]
 
 
 def test_more_bands_than_pillow_takes_are_read_as_a_raster(tmp_path: Path) -> None:
@@ -105,10 +120,10 @@ def test_an_interrupted_command_goes_on(
     monkeypatch.setattr("perpixel.runs.load.build_network", lambda record: network())
     part = Counter.part
 
-    def interrupt(self: Counter, name: str, done: int, total: int) -> None:
+    def interrupt(self: Counter, name: str, done: int, total: int, *unit: Any) -> None:
         if done > 0.6 * total:
             raise KeyboardInterrupt
-        part(self, name, done, total)
+        part(self, name, done, total, *unit)
 
     with monkeypatch.context() as patch:
         patch.setattr(Counter, "part", interrupt)

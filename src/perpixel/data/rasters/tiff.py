@@ -61,13 +61,14 @@ class TiffRaster:
 
     Args:
         path: The file.
+        indices: Of a palette's colours give the indices, as of class ids.
 
     Raises:
         DataError: It is no TIFF, is damaged or cut off, or is stored in a way that windows cannot be read from.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.name = str(path)
+    def __init__(self, path: Path, indices: bool = False) -> None:
+        self.name, self.indices = str(path), indices
         tifffile = tifffile_or_explain(path)
         self.kept: OrderedDict[int, NDArray[Any]] = OrderedDict()
         self.kept_bytes = 0
@@ -96,7 +97,7 @@ class TiffRaster:
             raise
         except Exception as error:
             raise DataError(self._damaged(error, rows, columns)) from error
-        if self.page.photometric == PALETTE:
+        if self._has_colors:
             return np.ascontiguousarray((self.page.colormap >> 8).astype(np.uint8).T[stored[:, :, 0]])
         return np.iinfo(stored.dtype).max - stored if self.page.photometric == MINISWHITE else stored
 
@@ -113,6 +114,10 @@ class TiffRaster:
         if page.is_tiled:
             return page.tilelength, page.tilewidth
         return min(page.rowsperstrip, page.imagelength), page.imagewidth
+
+    @property
+    def _has_colors(self) -> bool:
+        return bool(self.page.photometric == PALETTE and not self.indices)
 
     @property
     def _planes(self) -> int:
@@ -135,10 +140,10 @@ class TiffRaster:
         page = self.page
         if page.dtype is None or page.imagedepth != 1:
             raise DataError(f"rasters: expected an image of 8 or 16 bits a band, got another kind in {self.name}.")
-        bands = 3 if page.photometric == PALETTE else page.samplesperpixel
+        bands = 3 if self._has_colors else page.samplesperpixel
         alphas = [bands - len(page.extrasamples) + i for i, kind in enumerate(page.extrasamples) if kind in ALPHA]
         size = (int(page.imagelength), int(page.imagewidth))
-        dtype = np.dtype(np.uint8) if page.photometric == PALETTE else np.dtype(page.dtype)
+        dtype = np.dtype(np.uint8) if self._has_colors else np.dtype(page.dtype)
         return Facts(
             size, bands, dtype, self._nodata(), alphas[0] if alphas else None, place_of(page), self._note(size[1])
         )

@@ -1,8 +1,8 @@
-"""Write class ids as a tiled, compressed TIFF that maps open in colour, from tiles that are compressed already.
+"""Write class ids, or a band for each class, as a tiled, compressed TIFF, from tiles that are compressed already.
 
     tiles, deflated one by one as they become known -> TIFF, or BigTIFF from 4 GB on
 
-Source: TIFF 6.0 (Adobe, 1992), Secs. 5 and 15; the tag for no data is GDAL's, 42113.
+Source: TIFF 6.0 (Adobe, 1992), Secs. 5 and 15; the tags for no data and what bands are, 42113 and 42112, are GDAL's.
 Letters: H W pixels, K classes.
 """
 
@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ TILE = 512
 LEVEL = 6
 CLASSIC_BYTES = 2**32 - 2**25  # room for the directory of a classic TIFF
 DEFLATE = 8
+METADATA_TAG = 42112  # GDAL's
 
 
 def compress_tiles(values: NDArray[Any], fill: int) -> Iterator[bytes]:
@@ -32,12 +34,16 @@ def compress_tiles(values: NDArray[Any], fill: int) -> Iterator[bytes]:
         fill: For what a tile has beyond the raster.
     """
     for column in range(0, values.shape[1], TILE):
-        part = values[:, column : column + TILE]
-        if part.shape[:2] != (TILE, TILE):
-            whole = np.full((TILE, TILE, *values.shape[2:]), fill, values.dtype)
-            whole[: part.shape[0], : part.shape[1]] = part
-            part = whole
-        yield zlib.compress(np.ascontiguousarray(part, part.dtype.newbyteorder("<")).tobytes(), LEVEL)
+        yield compress_tile(values[:, column : column + TILE], fill)
+
+
+def compress_tile(part: NDArray[Any], fill: int) -> bytes:
+    """Return a tile deflated; where it is smaller than `TILE`, with `fill` beside and below it."""
+    if part.shape[:2] != (TILE, TILE):
+        whole = np.full((TILE, TILE, *part.shape[2:]), fill, part.dtype)
+        whole[: part.shape[0], : part.shape[1]] = part
+        part = whole
+    return zlib.compress(np.ascontiguousarray(part, part.dtype.newbyteorder("<")).tobytes(), LEVEL)
 
 
 def tiles_across(width: int) -> int:
@@ -54,6 +60,7 @@ def write_tiles(
     palette: Sequence[tuple[int, int, int]] | None,
     nodata: int | None,
     place: Sequence[Tag],
+    bands: Sequence[str] = (),
 ) -> None:
     """Write a TIFF.
 
@@ -61,24 +68,38 @@ def write_tiles(
         path: Where.
         tiles: All tiles, from `compress_tiles`, row by row.
         length: Their bytes in all.
-        shape: (H, W), or (H, W, 3) for colours.
+        shape: (H, W), or (H, W, 3) for colours, or (H, W, K) where bands are named.
         dtype: Of the values; uint8 or uint16.
         palette: One colour a value; None where the values are none of a palette's.
         nodata: The value that stands for no data.
         place: Where on the map it lies.
+        bands: What each band is called; its values are fractions of the type's largest number.
     """
     tifffile = tifffile_or_explain(path)
     extra = [(*tag, True) for tag in place]
-    if nodata is not None:
-        text = str(nodata)
-        extra.append((NODATA_TAG, 2, len(text) + 1, text, True))
-    kind = "rgb" if len(shape) == 3 else "minisblack" if palette is None else "palette"
+    texts = {NODATA_TAG: "" if nodata is None else str(nodata), METADATA_TAG: _describe(bands, dtype)}
+    extra += [(code, 2, len(text) + 1, text, True) for code, text in texts.items() if text]
+    kind = "rgb" if len(shape) == 3 and not bands else "minisblack" if palette is None else "palette"
     with tifffile.TiffWriter(path, byteorder="<", bigtiff=length > CLASSIC_BYTES) as file:
         file.write(
             tiles, shape=shape, dtype=dtype.newbyteorder("<"), tile=(TILE, TILE), compression=DEFLATE,
-            photometric=kind, colormap=None if palette is None else _color_map(palette), metadata=None,
+            photometric=kind, planarconfig="contig" if len(shape) == 3 else None, metadata=None,
+            colormap=None if palette is None else _color_map(palette),
             software="perpixel", extratags=extra,
         )  # fmt: skip
+
+
+def _describe(bands: Sequence[str], dtype: np.dtype[Any]) -> str:
+    """Return what GDAL reads of bands: their names, and by what values are to be multiplied. ASCII, as TIFF wants.
+
+    GDAL takes back the escapes of a text twice.
+    """
+    items = []
+    for index, name in enumerate(bands):
+        plain = escape(escape(name)).encode("ascii", "xmlcharrefreplace").decode()
+        items.append(f'<Item name="DESCRIPTION" sample="{index}" role="description">{plain}</Item>')
+        items.append(f'<Item name="SCALE" sample="{index}" role="scale">{1 / np.iinfo(dtype).max!r}</Item>')
+    return f"<GDALMetadata>{''.join(items)}</GDALMetadata>" if items else ""
 
 
 def _color_map(palette: Sequence[tuple[int, int, int]]) -> NDArray[np.uint16]:

@@ -230,6 +230,6 @@ def _common_folder(paths: list[Path]) -> Path:
 
 
 def _short(name: str) -> str:
-    """Drop the suffix, unless the name would then look like another image's overlay or uncertainty."""
+    """Drop the suffix, unless the name would then look like another image's overlay, uncertainty or probabilities."""
     stem = os.path.splitext(name)[0]
-    return name if stem.casefold().endswith((".overlay", ".uncertainty")) else stem
+    return name if stem.casefold().endswith((".overlay", ".uncertainty", ".probabilities")) else stem

@@ -22,21 +22,23 @@ from typing import Any
 from perpixel.errors import UsageError
 from perpixel.inference.options import DEFAULT, Options
 from perpixel.inference.segmenter import Segmenter
-from perpixel.runs.predicting.inputs import Failure, Input
+from perpixel.runs.predicting.inputs import Failure, Input, without
+from perpixel.runs.predicting.kinds import Kind, Order, Progress
 from perpixel.runs.predicting.outputs import remove_leftovers
 from perpixel.runs.predicting.overlap import Overlap, Signals
 from perpixel.runs.predicting.places import Places, map_names
-from perpixel.runs.predicting.rasters import RasterProgress, predict_one_raster, raster_places, split_rasters
+from perpixel.runs.predicting.rasters import Rasters
 from perpixel.runs.predicting.record import RECORD, Earlier, Journal, Predictions, different, read_earlier
 from perpixel.runs.predicting.steps import Steps, Task, Wanted, how, one_line
 from perpixel.runs.predicting.vectors import join_all
-from perpixel.runs.predicting.videos import film_is_done, predict_one_video, split_videos, video_places
+from perpixel.runs.predicting.videos import Films
 
 __all__ = ["RECORD", "Predictions", "Wanted", "predict_inputs"]
 
 RECORD_SECONDS = 5.0  # between two writings of it, at least
 RECORD_SHARE = 0.02  # of the time that writing it may take
 FULL = (errno.ENOSPC, errno.EDQUOT)
+KINDS: tuple[Kind, ...] = (Rasters(), Films())
 HOPELESS = 3  # images in a row for which the disk was full
 
 
@@ -49,7 +51,7 @@ def predict_inputs(
     made_by: dict[str, Any] | None = None,
     advance: Callable[[int, int], None] | None = None,
     failed: Sequence[Failure] = (),
-    rasters: RasterProgress | None = None,
+    progress: Progress | None = None,
 ) -> Predictions:
     """Predict images into `out`, going on past those that fail.
 
@@ -62,7 +64,7 @@ def predict_inputs(
         made_by: What identifies the network.
         advance: Told (done, total) after each image.
         failed: What had failed before.
-        rasters: Told how far a raster or a film is, which take long.
+        progress: Told how far a raster or a film is, which take long.
 
     Raises:
         UsageError: `out` is no folder, holds predictions that were made otherwise, or another process is
@@ -77,7 +79,7 @@ def predict_inputs(
         if journal.lines:
             remove_leftovers(out)
         journal.add({"made_by": record.made_by, "replacing": record.replacing})
-        _Work(segmenter, inputs, out, wanted, options, record, journal, advance, rasters).run()
+        _Work(segmenter, inputs, out, wanted, options, record, journal, advance, progress).run()
     return record
 
 
@@ -94,18 +96,21 @@ class _Work:
         record: Predictions,
         journal: Journal,
         advance: Callable[[int, int], None] | None,
-        progress: RasterProgress | None,
+        progress: Progress | None,
     ) -> None:
         self.segmenter, self.out, self.wanted, self.options = segmenter, out, wanted, options
-        self.record, self.journal, self.advance, self.progress = record, journal, advance, progress
-        images, self.films = split_videos(inputs)
-        self.total, (self.inputs, self.rasters) = len(inputs), split_rasters(images)
+        self.record, self.journal, self.advance = record, journal, advance
+        self.order = Order(segmenter, wanted, options, record.made_by, progress)
+        self.inputs, self.total = inputs, len(inputs)
+        self.piecewise: list[tuple[Kind, Places, list[Input]]] = []
+        for kind in KINDS:
+            self.inputs, taken = without(self.inputs, kind.takes)
+            places = Places(out, kind.suffixes(wanted), inputs, record.sources, wanted.overwrite)
+            self.piecewise.append((kind, places, taken))
         maps = map_names(self.inputs)
         places = Places(out, wanted.suffixes, inputs, record.sources, wanted.overwrite, maps)
         known = frozenset(record.sources) if record.replacing else None
         self.steps = Steps(segmenter, places, wanted, options, known)
-        self.raster_places = raster_places(out, wanted, inputs, record.sources)
-        self.film_places = video_places(out, wanted, inputs, record.sources)
         self.count = self.full = 0
         self.written, self.pause = time.monotonic(), RECORD_SECONDS
 
@@ -118,48 +123,26 @@ class _Work:
                 steps.run(map(self.steps.start, self.inputs))
                 signals = Signals()
                 with signals, signals.heeded():
-                    for item in self.rasters:
-                        self.finished(self.predict_raster(item))
-                    for item in self.films:
-                        self.finished(self.predict_film(item))
+                    for kind, places, taken in self.piecewise:
+                        for item in taken:
+                            self.finished(self.predict_piecewise(item, kind, places))
                 if self.wanted.vectors and self.wanted.vectors.format == "coco":
                     join_all(self.out, sorted(self.record.sources))
                 self.record.finished, self.record.replacing = True, False
         finally:
             self.journal.settled = self.keep_record()
 
-    def predict_raster(self, item: Input) -> Task:
-        """Predict a raster from its beginning to its end, or from where an earlier process was."""
-        task, places = self.steps.start(item), self.raster_places
+    def predict_piecewise(self, item: Input, kind: Kind, places: Places) -> Task:
+        """Predict a raster or a film from its beginning to its end, or from where an earlier process was."""
+        task = self.steps.start(item)
         try:
             task.entry["files"] = places.check(item)
-            task.skipped = not self.wanted.overwrite and self.steps.is_made(item) and places.is_done(item)
-            if not task.skipped:
-                told = predict_one_raster(
-                    self.segmenter, item, places.paths(item), self.wanted, self.options, self.record.made_by,
-                    self.record.prepared, self.progress,
-                )  # fmt: skip
-                task.entry |= told.to_json()
-                self.record.seams += told.seams
-            task.entry["origin"] = places.relative(item)
-            self.journal.add({"sources": {item.name: task.entry["origin"]}})
-        except Exception as error:
-            task.error = error
-        return task
-
-    def predict_film(self, item: Input) -> Task:
-        """Predict a film from its beginning to its end, or from where an earlier process was."""
-        task, places = self.steps.start(item), self.film_places
-        try:
-            task.entry["files"] = places.check(item)
-            done = self.steps.is_made(item) and film_is_done(item, places, self.wanted.every)
+            done = self.steps.is_made(item) and kind.is_done(item, places, self.wanted)
             task.skipped = done and not self.wanted.overwrite
             if not task.skipped:
-                told = predict_one_video(
-                    self.segmenter, item, places.paths(item), self.wanted, self.options, self.record.made_by,
-                    self.record.prepared, self.progress,
-                )  # fmt: skip
+                told = kind.predict(item, places.paths(item), self.order, self.record.prepared)
                 task.entry |= told.to_json()
+                self.record.seams += told.seams
             task.entry["origin"] = places.relative(item)
             self.journal.add({"sources": {item.name: task.entry["origin"]}})
         except Exception as error:

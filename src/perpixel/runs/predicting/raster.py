@@ -8,7 +8,6 @@ What is in memory is one tile, a band of class ids, and what a row of tiles shar
 Letters: H W pixels, K classes.
 """
 
-import math
 import os
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,26 +21,26 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from perpixel.data.masks import IGNORE
-from perpixel.data.palette import overlay_with_legend
 from perpixel.data.rasters.open import open_raster
 from perpixel.data.rasters.raster import Facts, Raster, read_window
-from perpixel.data.rasters.writer import TILE, compress_tiles, write_tiles
+from perpixel.data.rasters.writer import TILE, tiles_across, write_tiles
+from perpixel.export.polygons import EXACT, Outlining
 from perpixel.inference.carry import DiskCarry
 from perpixel.inference.options import DEFAULT, Options
 from perpixel.inference.pixels import fit
 from perpixel.inference.plan import Plan, plan_areas, plan_tiles
 from perpixel.inference.seams import Seams
 from perpixel.inference.segmenter import Segmenter
-from perpixel.ops.class_ids import class_ids
+from perpixel.runs.predicting.ahead import Ahead
+from perpixel.runs.predicting.raster_overview import draw_overview
+from perpixel.runs.predicting.raster_polygons import write_raster_polygons
+from perpixel.runs.predicting.raster_rows import Part, Rows
 from perpixel.runs.predicting.record import without_runs
-from perpixel.runs.predicting.row_buffer import RowBuffer
 from perpixel.runs.predicting.stored import Stored
 from perpixel.runs.predicting.unfinished import Unfinished
 
 MEMORY = 12 * 10**8  # bytes of one look; with all that is kept beside it, less than 2 GB
 CARRIED_BYTES = 200 * 10**6  # what tiles share with those below; more of it goes to the disk
-OVERVIEW = 2048  # pixels of an overlay's longer side
 
 Advance = Callable[[int, int], None]
 
@@ -77,6 +76,9 @@ def predict_raster(
     options: Options = DEFAULT,
     *,
     overlay: Path | None = None,
+    probabilities: Path | None = None,
+    polygons: Path | None = None,
+    outlining: Outlining = EXACT,
     original_values: bool = False,
     made_by: dict[str, Any] | None = None,
     ways: Mapping[str, str] | None = None,
@@ -95,6 +97,9 @@ def predict_raster(
         target: The TIFF to write; its folder is made.
         options: How to predict.
         overlay: Also write a small picture with the classes' colours here.
+        probabilities: Also write a TIFF of K bands here; 255 is 1, and where there is no data all bands are 0.
+        polygons: Also write polygons here, as GeoJSON, cut at windows' borders; see raster_polygons.py.
+        outlining: How exact those are.
         original_values: Write what the data set's masks store, not class ids.
         made_by: What identifies the network, so that a half-made prediction by another is not continued.
         ways: Which way each layer is to be computed, if the network is not prepared yet; see `Segmenter.expect`.
@@ -106,7 +111,7 @@ def predict_raster(
         UsageError: Another process is making it.
     """
     with closing(open_raster(source)) as raster:
-        job = _Job(segmenter, raster, options, original_values)
+        job = _Job(segmenter, raster, options, original_values, probabilities is not None)
         job.check()
         target.parent.mkdir(parents=True, exist_ok=True)
         with Unfinished(target, {**(made_by or {}), **job.how(source)}) as unfinished:
@@ -118,11 +123,19 @@ def predict_raster(
                     job.compute(unfinished, result.seams, advance or (lambda done, total: None))
             finished = unfinished.folder / "result.tif"
             job.write(finished, unfinished)
-            if overlay is not None:
-                picture = unfinished.folder / "overlay.png"
-                draw_overview(segmenter, raster, finished, job.stored.values).save(picture)
-                os.replace(picture, overlay)
-            os.replace(finished, target)
+            made: dict[Path | None, Callable[[Path], object]] = {
+                overlay: lambda beside: draw_overview(segmenter, raster, finished, job.stored).save(beside, "PNG"),
+                probabilities: lambda beside: job.write_probabilities(beside, unfinished),
+                polygons: lambda beside: write_raster_polygons(
+                    beside, finished, job.stored, segmenter.classes, segmenter.palette, outlining
+                ),
+                target: lambda beside: os.replace(finished, beside),  # the last: where it is, all is
+            }
+            for path, make in made.items():
+                if path is not None:
+                    beside = unfinished.folder / path.name
+                    make(beside)
+                    os.replace(beside, path)
             unfinished.discard()
     return result
 
@@ -147,10 +160,12 @@ def _less_memory(segmenter: Segmenter) -> Iterator[None]:
 class _Job:
     """One raster, and what is wanted of it."""
 
-    def __init__(self, segmenter: Segmenter, raster: Raster, options: Options, original_values: bool) -> None:
+    def __init__(
+        self, segmenter: Segmenter, raster: Raster, options: Options, original_values: bool, probabilities: bool
+    ) -> None:
         self.segmenter, self.raster, self.options = segmenter, raster, options
         self.facts: Facts = raster.facts
-        self.original_values = original_values
+        self.original_values, self.probabilities = original_values, probabilities
         self.may_be_empty = self.facts.nodata is not None or self.facts.alpha is not None
 
     def check(self) -> None:
@@ -166,6 +181,7 @@ class _Job:
             "options": without_runs(self.options.to_json()),
             "classes": list(self.segmenter.classes),
             "original_values": self.original_values,
+            "probabilities": self.probabilities,
             "memory": min(MEMORY, self.segmenter.memory),
         }
 
@@ -186,24 +202,27 @@ class _Job:
     def compute(self, unfinished: Unfinished, seams: Seams, advance: Advance) -> None:
         """Compute all rows that are not done yet, and keep each row of tiles as soon as it is whole."""
         first, (height, width) = unfinished.rows, self.facts.size
-        ids = RowBuffer(first, width, np.uint8)
-        missing = RowBuffer(first, width, np.bool_) if self.may_be_empty else None
         done = first * width
-        with self._carry(unfinished) as carry, ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+        levels = self.segmenter.num_classes if self.probabilities else 0
+        with (
+            self._carry(unfinished) as carry,
+            Rows(unfinished.folder, first, width, levels, self.may_be_empty) as found,
+            ThreadPoolExecutor(1) as reader,
+            ThreadPoolExecutor(1) as writer,
+        ):
             windows = Ahead(self.read, self._windows(first), reader)
             written: Future[None] | None = None
 
             def read(rows: slice, columns: slice) -> NDArray[Any] | None:
                 pixels, empty = windows(rows, columns)
-                if missing is not None:
-                    missing.put(rows, columns, False if empty is None else empty)
+                found.note_empty(rows, columns, empty)
                 nothing = empty is not None and bool(empty.all()) and self.options.crf is None
                 return None if nothing else pixels
 
             for rows, columns, values in self.segmenter.stream(
                 read, self.facts.size, self.options, seams=seams, first=first, carry=carry
             ):
-                ids.put(rows, columns, class_ids(values).cpu().numpy())
+                found.put(rows, columns, values)
                 done += (rows.stop - max(rows.start, first)) * (columns.stop - columns.start)
                 advance(done, height * width)
                 if unfinished.ways is None and self.segmenter.ways is not None:
@@ -211,25 +230,14 @@ class _Job:
                 if columns.stop == width:
                     if written is not None:
                         written.result()
-                    part = self._take(ids, missing, rows.stop - (rows.stop % TILE if rows.stop < height else 0))
+                    part = found.take(rows.stop - (rows.stop % TILE if rows.stop < height else 0))
                     written = writer.submit(self._keep, unfinished, part)
             if written is not None:
                 written.result()
 
-    def _take(
-        self, ids: RowBuffer[np.uint8], missing: RowBuffer[np.bool_] | None, stop: int
-    ) -> tuple[int, NDArray[np.uint8]]:
-        """Return (first row, class ids) of whole rows of tiles, with what is empty marked."""
-        start, found = ids.start, ids.take(stop)
-        if missing is not None:
-            found[missing.take(stop)] = IGNORE
-        return start, found
-
-    def _keep(self, unfinished: Unfinished, part: tuple[int, NDArray[np.uint8]]) -> None:
-        start, ids = part
-        for row in range(0, len(ids), TILE):
-            values = self.stored.encode(ids[row : row + TILE])
-            unfinished.add(start + row + len(values), list(compress_tiles(values, self.stored.nodata or 0)))
+    def _keep(self, unfinished: Unfinished, part: Part) -> None:
+        for done, tiles in part.tile_rows(self.stored):
+            unfinished.add(done, tiles)
 
     def _windows(self, first: int) -> Iterator[tuple[slice, slice]]:
         """Yield the windows that will be asked for; with a CRF, nothing is read ahead."""
@@ -261,73 +269,17 @@ class _Job:
         return Stored.of(segmenter.num_classes, segmenter.coding, self.original_values, self.may_be_empty)
 
     def write(self, path: Path, unfinished: Unfinished) -> None:
-        """Put the tiles together."""
-        values = self.stored.values
+        """Put the tiles of the class ids together."""
+        values, part = self.stored.values, slice(0, tiles_across(self.facts.size[1]))
         write_tiles(
-            path, unfinished.read_tiles(), unfinished.length, (*self.facts.size, *values.shape[1:]), values.dtype,
-            self.segmenter.palette if self.stored.are_ids else None, self.stored.nodata, self.facts.place,
+            path, unfinished.read_tiles(part), unfinished.length_of(part), (*self.facts.size, *values.shape[1:]),
+            values.dtype, self.segmenter.palette if self.stored.are_ids else None, self.stored.nodata, self.facts.place,
         )  # fmt: skip
 
-
-class Ahead:
-    """Reads the next window while the network is busy with this one.
-
-    Args:
-        read: Returns what a window holds.
-        windows: In the order in which they will be asked for; others are read when asked for.
-        reader: One thread.
-    """
-
-    def __init__(
-        self, read: Callable[[slice, slice], Any], windows: Iterator[tuple[slice, slice]], reader: ThreadPoolExecutor
-    ) -> None:
-        self.read, self.windows, self.reader = read, windows, reader
-        self._advance()
-
-    def __call__(self, rows: slice, columns: slice) -> Any:
-        """Return what a window holds."""
-        if self.next != (rows, columns):
-            return self.reader.submit(self.read, rows, columns).result()
-        found = self.future.result()
-        self._advance()
-        return found
-
-    def _advance(self) -> None:
-        self.next = next(self.windows, None)
-        if self.next is not None:
-            self.future = self.reader.submit(self.read, *self.next)
-
-
-def draw_overview(segmenter: Segmenter, raster: Raster, labelled: Path, stored: NDArray[Any]) -> Any:
-    """Return a small picture of a raster and its prediction: every n-th pixel of every n-th row.
-
-    Args:
-        segmenter: Names the classes.
-        raster: The source.
-        labelled: The prediction.
-        stored: What it holds for each class, (K,) or (K, 3).
-    """
-    height, width = raster.facts.size
-    step = math.ceil(max(height, width) / OVERVIEW)
-    shape = (-(-height // step), -(-width // step))
-    ids = np.full(shape, IGNORE, np.uint8)
-    pixels: NDArray[Any] | None = None
-    with closing(open_raster(labelled)) as prediction:
-        for rows, columns in _parts(raster.facts.size, step):
-            shown = read_window(raster, rows, columns, segmenter.channels).pixels[::step, ::step]
-            pixels = np.zeros((*shape, shown.shape[2]), shown.dtype) if pixels is None else pixels
-            place = slice(rows.start // step, None), slice(columns.start // step, None)
-            pixels[place][: shown.shape[0], : shown.shape[1]] = shown
-            values = prediction.values(rows, columns)[::step, ::step]
-            for index, value in enumerate(stored.reshape(len(stored), -1)):
-                ids[place][: values.shape[0], : values.shape[1]][(values == value).all(axis=2)] = index
-    assert pixels is not None
-    return overlay_with_legend(pixels, ids, segmenter.palette, segmenter.classes)
-
-
-def _parts(size: tuple[int, int], step: int) -> Iterator[tuple[slice, slice]]:
-    """Cut a raster into parts that begin at multiples of `step`."""
-    high, wide = (max(1, length // step) * step for length in (TILE, 8 * TILE))
-    for row in range(0, size[0], high):
-        for column in range(0, size[1], wide):
-            yield slice(row, min(row + high, size[0])), slice(column, min(column + wide, size[1]))
+    def write_probabilities(self, path: Path, unfinished: Unfinished) -> None:
+        """Put the tiles of the probabilities together."""
+        names, part = self.segmenter.classes, slice(tiles_across(self.facts.size[1]), None)
+        write_tiles(
+            path, unfinished.read_tiles(part), unfinished.length_of(part), (*self.facts.size, len(names)),
+            np.dtype(np.uint8), None, None, self.facts.place, names,
+        )  # fmt: skip

@@ -1,84 +1,54 @@
 """The rasters among the inputs of `predict`: those too large to decode whole, each predicted by windows.
 
-OUT/NAME.tif            class ids, tiled and compressed, in the palette's colours, on the input's place on the map
-    NAME.overlay.png    small: every n-th pixel
+OUT/NAME.tif                  class ids, tiled and compressed, in the palette's colours, on the input's place on the map
+    NAME.overlay.png          small: every n-th pixel
+    NAME.probabilities.tif    a band for each class, 255 for a probability of 1
+    NAME.geojson              polygons, cut at the borders of windows
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
 
 from perpixel.data.rasters.open import is_large_raster
-from perpixel.errors import UsageError
-from perpixel.inference.options import Options
-from perpixel.inference.segmenter import Segmenter
-from perpixel.runs.predicting.inputs import Input, without
+from perpixel.export.polygons import EXACT
+from perpixel.runs.predicting.inputs import Input
+from perpixel.runs.predicting.kinds import Order, refuse
 from perpixel.runs.predicting.places import Places
 from perpixel.runs.predicting.raster import RasterResult, predict_raster
 from perpixel.runs.predicting.steps import Wanted
 
-
-class RasterProgress(Protocol):
-    """Is told how far a raster is."""
-
-    def part(self, name: str, done: int, total: int, unit: str = "megapixels", size: float = 1e6) -> None:
-        """Take note of pixels done, and in all; or of others, a unit of which is `size`."""
-
-    def say(self, line: str) -> None:
-        """Print a line."""
+OVERLAY, PROBABILITIES, POLYGONS = ".overlay.png", ".probabilities.tif", ".geojson"
 
 
-def split_rasters(inputs: Sequence[Input]) -> tuple[Sequence[Input], list[Input]]:
-    """Return the images that are decoded whole, and the rasters that are not."""
-    return without(inputs, is_large_raster)
+class Rasters:
+    """See `Kind`."""
 
+    def takes(self, path: Path) -> bool:
+        """See `Kind`."""
+        return is_large_raster(path)
 
-def raster_places(out: Path, wanted: Wanted, inputs: Sequence[Input], sources: dict[str, str]) -> Places:
-    """Return where the rasters' predictions go."""
-    suffixes = [".tif", *([".overlay.png"] if wanted.overlay else [])]
-    return Places(out, suffixes, inputs, sources, wanted.overwrite)
+    def suffixes(self, wanted: Wanted) -> list[str]:
+        """See `Kind`."""
+        asked = {OVERLAY: wanted.overlay, PROBABILITIES: wanted.probabilities, POLYGONS: wanted.vectors is not None}
+        return [".tif", *(suffix for suffix, is_asked in asked.items() if is_asked)]
 
+    def is_done(self, item: Input, places: Places, wanted: Wanted) -> bool:
+        """See `Kind`."""
+        return places.is_done(item)
 
-def predict_one_raster(
-    segmenter: Segmenter,
-    item: Input,
-    paths: Sequence[Path],
-    wanted: Wanted,
-    options: Options,
-    made_by: dict[str, Any],
-    ways: dict[str, str] | None,
-    progress: RasterProgress | None,
-) -> RasterResult:
-    """Predict one raster, or go on with it.
-
-    Args:
-        segmenter: The trained network.
-        item: What it is, and what it is called.
-        paths: Where the ids go, and the overlay where it is wanted.
-        wanted: What to write.
-        options: How to predict.
-        made_by: What identifies the network.
-        ways: Which way each layer is to be computed, where that was measured before.
-        progress: Told how far it is.
-
-    Raises:
-        DataError: The file cannot be used.
-        UsageError: What is wanted does not exist for rasters.
-    """
-    asked = {
-        "--probabilities": wanted.probabilities, "--uncertainty": wanted.uncertainty, "--vector": wanted.vectors,
-    }  # fmt: skip
-    refused = [name for name, value in asked.items() if value]
-    if refused:
-        raise UsageError(
-            f"predict: expected class ids and an overlay to be wanted of a raster that is read by windows, got "
-            f"{', '.join(refused)}. Predict it without, or cut it into smaller files"
+    def predict(self, item: Input, paths: Sequence[Path], order: Order, ways: dict[str, str] | None) -> RasterResult:
+        """See `Kind`."""
+        name, wanted, vectors = item.source.name, order.wanted, order.wanted.vectors
+        other = vectors is not None and vectors.format != "geojson"
+        refuse(
+            {"--uncertainty": wanted.uncertainty, f"--vector {vectors.format if vectors else ''}": other},
+            "class ids, --overlay, --probabilities and --vector geojson to be wanted of what is read by windows",
+            "Predict it without, or cut it into smaller files",
         )
-    name = item.source.name
-    return predict_raster(
-        segmenter, item.source, paths[0], options,
-        overlay=paths[1] if wanted.overlay else None, original_values=wanted.original_values,
-        made_by={name: value for name, value in made_by.items() if name != "run"}, ways=ways,
-        advance=None if progress is None else lambda done, total: progress.part(name, done, total),
-        say=None if progress is None else lambda line: progress.say(f"{name}: {line}"),
-    )  # fmt: skip
+        files = dict(zip(self.suffixes(wanted), paths, strict=True))
+        return predict_raster(
+            order.segmenter, item.source, paths[0], order.options,
+            overlay=files.get(OVERLAY), probabilities=files.get(PROBABILITIES), polygons=files.get(POLYGONS),
+            outlining=vectors.outlining if vectors else EXACT, original_values=wanted.original_values,
+            made_by=order.identity, ways=ways, advance=order.advance(name, "megapixels", 1e6), say=order.say(name),
+        )  # fmt: skip

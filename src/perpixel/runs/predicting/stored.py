@@ -60,6 +60,13 @@ class Stored:
         table[: len(self.values)] = self.values
         return np.asarray(table[ids])
 
+    def decode(self, values: NDArray[Any]) -> NDArray[np.uint8]:
+        """Return the class ids (H, W) of what is written, (H, W, 1) or (H, W, 3); 255 for what is no class's."""
+        ids = np.full(values.shape[:2], IGNORE, np.uint8)
+        for index, value in enumerate(self.values.reshape(len(self.values), -1)):
+            ids[(values == value).all(axis=2)] = index
+        return ids
+
 
 def _unused(values: NDArray[Any]) -> int | None:
     """Return the largest value that stands for no class; of colours there is none."""

@@ -9,17 +9,18 @@ A killed process leaves all of it; the next one goes on after the last whole lin
 """
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from perpixel.errors import DataError, UsageError
 
-VERSION = 1
+VERSION = 2
 JOURNAL, TILES, CARRY = "journal", "tiles", "carry"
 
 
@@ -78,37 +79,45 @@ class Unfinished:
         self.ways = ways
         self._write_line({"ways": ways})
 
-    def add(self, rows: int, tiles: Sequence[bytes]) -> None:
+    def add(self, rows: int, tiles: Iterable[bytes]) -> None:
         """Keep a row of tiles, first itself and then the line that says so.
 
         Args:
             rows: How many rows of the raster are then done.
-            tiles: From left to right.
+            tiles: From left to right; of several kinds one after another. One is in memory at a time.
         """
-        joined = b"".join(tiles)
-        self.tiles.write(joined)
+        lengths, sums = [], []
+        for tile in tiles:
+            self.tiles.write(tile)
+            lengths.append(len(tile))
+            sums.append(zlib.crc32(tile))
         _to_disk(self.tiles)
-        entry = {"rows": rows, "lengths": [len(tile) for tile in tiles], "crc": zlib.crc32(joined)}
+        entry = {"rows": rows, "lengths": lengths, "sums": sums}
         self._write_line(entry)
         self.entries.append(entry)
 
-    def read_tiles(self) -> Iterator[bytes]:
-        """Yield all tiles.
+    def length_of(self, part: slice) -> int:
+        """Return the bytes of a part of every row's tiles."""
+        return sum(sum(entry["lengths"][part]) for entry in self.entries)
+
+    def read_tiles(self, part: slice = slice(None)) -> Iterator[bytes]:
+        """Yield the tiles, or a part of every row's.
 
         Raises:
             DataError: They are no longer what was written.
         """
-        self.tiles.seek(0)
+        start = 0
         for entry in self.entries:
-            joined = self.tiles.read(sum(entry["lengths"]))
-            if zlib.crc32(joined) != entry["crc"]:
-                raise DataError(
-                    f"predict: the half-made prediction in {self.folder} is damaged. Remove it, and start again."
-                )
-            start = 0
-            for length in entry["lengths"]:
-                yield joined[start : start + length]
-                start += length
+            places = itertools.accumulate(entry["lengths"], initial=start)
+            for place, length, told in list(zip(places, entry["lengths"], entry["sums"], strict=False))[part]:
+                self.tiles.seek(place)
+                tile = self.tiles.read(length)
+                if zlib.crc32(tile) != told:
+                    raise DataError(
+                        f"predict: the half-made prediction in {self.folder} is damaged. Remove it, and start again."
+                    )
+                yield tile
+            start += sum(entry["lengths"])
 
     def discard(self) -> None:
         """Remove the folder."""

@@ -9,7 +9,7 @@ the same.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -24,6 +24,7 @@ from perpixel.data.videos.writer import encode_piece, join_pieces
 from perpixel.errors import DataError
 from perpixel.inference.options import DEFAULT, Options
 from perpixel.inference.pixels import fit
+from perpixel.inference.seams import Seams
 from perpixel.inference.segmenter import Segmenter
 from perpixel.runs.predicting.outputs import replace
 from perpixel.runs.predicting.record import without_runs
@@ -44,16 +45,19 @@ class VideoResult:
         frames: How many were labelled, in all.
         resumed: How many of them by an earlier process.
         damage: Why it ended before its end; empty where it did not.
+        seams: How tiles agreed, of the frames done now.
     """
 
     size: tuple[int, int] = (0, 0)
     frames: int = 0
     resumed: int = 0
     damage: str = ""
+    seams: Seams = field(default_factory=Seams)
 
     def to_json(self) -> dict[str, Any]:
         """Return what is recorded of it."""
-        return {"size": list(self.size), "frames": self.frames}
+        seams = {"seams": self.seams.to_json()} if self.seams else {}
+        return {"size": list(self.size), "frames": self.frames} | seams
 
 
 @dataclass
@@ -126,18 +130,13 @@ def _how(segmenter: Segmenter, source: Path, options: Options, drawn: bool, ever
 
 def _join(unfinished: Unfinished, target: Path, picture: Path | None) -> None:
     """Make films of the pieces, the ids last: where they are, all is."""
-    kinds = 1 if picture is None else 2
     if picture is not None:
         beside = unfinished.folder / "result.mp4"
-        join_pieces(_every(unfinished, kinds, 1), beside, "mp4")
+        join_pieces(unfinished.read_tiles(slice(1, 2)), beside, "mp4")
         os.replace(beside, picture)
     beside = unfinished.folder / "result.mkv"
-    join_pieces(_every(unfinished, kinds, 0), beside, "matroska")
+    join_pieces(unfinished.read_tiles(slice(0, 1)), beside, "matroska")
     os.replace(beside, target)
-
-
-def _every(unfinished: Unfinished, kinds: int, which: int) -> Iterator[bytes]:
-    return (piece for place, piece in enumerate(unfinished.read_tiles()) if place % kinds == which)
 
 
 class _Job:
@@ -170,7 +169,7 @@ class _Job:
                 if frame.index < first:  # was read for its size alone
                     continue
                 self._check(frame, result)
-                self._label(frame, piece)
+                self._label(frame, piece, result.seams)
                 result.frames += 1
                 advance(result.frames, max(self.film.frames, result.frames))
                 if piece.full:
@@ -191,10 +190,11 @@ class _Job:
                 f"{frame.pixels.shape[0]} × {frame.pixels.shape[1]}. Cut the film there, and predict both parts."
             )
 
-    def _label(self, frame: Frame, piece: _Piece) -> None:
+    def _label(self, frame: Frame, piece: _Piece, seams: Seams) -> None:
         """Predict a frame, and add it to the piece."""
         segmenter = self.segmenter
-        ids = segmenter.ids(fit(frame.pixels, segmenter.channels, segmenter.bits, str(self.film.path)), self.options)
+        pixels = fit(frame.pixels, segmenter.channels, segmenter.bits, str(self.film.path))
+        ids = segmenter.ids(pixels, self.options, seams)
         if self.unfinished.ways is None and segmenter.ways is not None:
             self.unfinished.note_ways(segmenter.ways)
         piece.ids.append(ids)
