@@ -61,9 +61,9 @@ def refine(
     Raises:
         UsageError: Something does not fit; the message says what.
 
-    Time and memory grow linearly with H·W. Whole, an image takes about 12·K + 400 bytes a pixel beside input and
-    output; a tile bounds it. Numba compiles once, in about ten seconds, and keeps the result on disk. As many threads
-    are used as PyTorch is set to; the answer does not depend on how many.
+    Time and memory grow linearly with H·W. Whole, an image takes about 9·K + 150 bytes a pixel beside input and output,
+    with K rounded up to 2, 4 or a multiple of eight; a tile bounds it. Numba compiles once, in about ten seconds, and
+    keeps the result on disk. As many threads are used as PyTorch is set to; the answer does not depend on how many.
 
     Source: Krähenbühl & Koltun, NIPS 2011, Alg. 1, with the lattice and the normalisation of pydensecrf (their code of
         2013), whose answer this is to about 1e-5.
