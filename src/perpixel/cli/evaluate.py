@@ -77,7 +77,7 @@ def evaluate_command(
     evaluation = _measure(run, data or [], split, options, choose_device(device), bool(report))
     document = {"run": run.name or str(run), **evaluation.to_json()}
     if json is not None:
-        _write_json(json, document)
+        write_json(json, document)
     if json is None or str(json) != "-":
         show(evaluation, Console(highlight=False, soft_wrap=True))
     for warning in evaluation.warnings:
@@ -117,7 +117,12 @@ def _measure(
         return evaluate(segmenter, dataset, split, options, EXAMPLES if pictures else 0, counter)
 
 
-def _write_json(path: Path, document: dict[str, Any]) -> None:
+def write_json(path: Path, document: dict[str, Any]) -> None:
+    """Write a document to a file, in one step, or to stdout for -.
+
+    Raises:
+        UsageError: The file cannot be written.
+    """
     text = json_format.dumps(document, indent=2, ensure_ascii=False)
     if str(path) == "-":
         typer.echo(text)

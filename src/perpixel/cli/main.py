@@ -13,6 +13,7 @@ from pathlib import Path
 import typer
 
 from perpixel import __version__
+from perpixel.cli.compare import compare_command
 from perpixel.cli.crf import crf_command
 from perpixel.cli.demo import demo_command
 from perpixel.cli.evaluate import evaluate_command
@@ -67,6 +68,7 @@ app.command("explain")(explain_command)
 app.command("weights")(weights_command)
 app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
+app.command("compare")(compare_command)
 app.command("predict")(predict_command)
 app.command("crf")(crf_command)
 app.command("tune-crf")(tune_crf_command)
