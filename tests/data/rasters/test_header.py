@@ -18,7 +18,7 @@ def test_the_header_of_every_kind_of_tiff_is_read(tmp_path: Path, order: str, bi
     path = write_tiff(tmp_path / "a.tif", noise(30, 20, bands, np.uint16), byteorder=order, bigtiff=big, place=UTM)
     header = read_header(path)
     assert header is not None
-    assert (header.size, header.bands, header.bits) == ((30, 20), bands, 16)
+    assert (header.size, header.bands, header.bits, header.is_big) == ((30, 20), bands, 16, big)
     assert {33550, 33922, 34735} < header.codes
     assert header.lies_on_a_map
 

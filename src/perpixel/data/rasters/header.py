@@ -26,6 +26,7 @@ class Header(NamedTuple):
         bits: Of the first band.
         codes: The tags that are there.
         orientation: 1 is upright.
+        is_big: A BigTIFF.
     """
 
     size: tuple[int, int]
@@ -33,6 +34,7 @@ class Header(NamedTuple):
     bits: int
     codes: frozenset[int]
     orientation: int = 1
+    is_big: bool = False
 
     @property
     def lies_on_a_map(self) -> bool:
@@ -64,7 +66,7 @@ def _read(file: BinaryIO) -> Header | None:
     if HEIGHT not in found or WIDTH not in found:
         return None
     size = found[HEIGHT], found[WIDTH]
-    return Header(size, found[BANDS], found[BITS], frozenset(found), found[ORIENTATION])
+    return Header(size, found[BANDS], found[BITS], frozenset(found), found[ORIENTATION], big)
 
 
 def _entries(file: BinaryIO, order: str, big: bool) -> dict[int, int]:

@@ -53,8 +53,8 @@ def is_large_raster(path: Path) -> bool:
 
 
 def _puzzles_pillow(path: Path, header: Header) -> bool:
-    """Say whether Pillow knows no image of such bands, e.g. two of 16 bits."""
-    if header.bands == 1 or (header.bands == 3 and header.bits == 8):
+    """Say whether Pillow knows no image of such bands, e.g. two of 16 bits, or no such BigTIFF."""
+    if not header.is_big and (header.bands == 1 or (header.bands == 3 and header.bits == 8)):
         return False
     try:
         open_image(path).close()
