@@ -152,7 +152,7 @@ def test_without_any_kernel_nothing_moves() -> None:
 
 @pytest.mark.parametrize("classes", [2, 4, 5, 26])
 def test_threads_do_not_change_a_bit(classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("perpixel.crf.mean_field.WORTH_WAKING", 0)
+    monkeypatch.setattr("perpixel.crf.lattice.WORTH_WAKING", 0)
     probabilities, pixels, _ = scene(1, classes=classes, size=(97, 131))
     before = torch.get_num_threads()
     answers = []

@@ -28,6 +28,7 @@ from perpixel.crf.vertices import WIDE, Table, chains, neighbors, number, settle
 from perpixel.ops.team import Part, Team
 
 LINE = 64  # bytes
+WORTH_WAKING = 300_000  # numbers to blur
 SOME = 2048  # blocks whose fingerprints fit the cache
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int32]
@@ -40,6 +41,10 @@ class Runs:
     order: Integers
     starts: Integers
     parts: list[Part]
+
+    def shared(self, padded: int) -> list[Part]:
+        """Return the threads' parts: one for all where rows of this length take less time than to wake a thread."""
+        return self.parts if len(self.order) * padded > WORTH_WAKING else [(0, len(self.starts) - 1)]
 
 
 @dataclass
@@ -212,7 +217,7 @@ def weigh(lattice: Lattice, strengths: Sequence[float], normalization: Normaliza
             lattice.weights[:, low:high] *= np.float32(gain)
         return
     for runs in lattice.passes:
-        team.run(blur_ones, runs.parts, runs.starts, runs.order, lattice.sums)
+        team.run(blur_ones, runs.shared(1), runs.starts, runs.order, lattice.sums)
     arrays = lattice.slots, lattice.weights, lattice.weights[:0] if shared else lattice.shares, lattice.sums
     for factor, gain, (low, high) in zip(alphas, gains, lattice.columns, strict=True):
         how = np.float32(factor), np.float32(gain), normalization == "symmetric"

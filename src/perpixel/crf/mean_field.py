@@ -26,14 +26,13 @@ from perpixel.crf.beliefs import (
 )
 from perpixel.crf.filtering import blur, blur_few, splat, splat_few
 from perpixel.crf.gaussian import along_columns, along_rows, factors, taps
-from perpixel.crf.lattice import Lattice, Runs, aligned, build, shared_slots, weigh
+from perpixel.crf.lattice import Lattice, aligned, build, shared_slots, weigh
 from perpixel.crf.options import Normalization
 from perpixel.ops.team import Team
 
 Floats = NDArray[np.float32]
 
 WIDE = 16  # pixels of a block
-WORTH_WAKING = 300_000  # numbers to blur; fewer take less time than a second thread needs to begin
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,26 +112,19 @@ def _filters(
     lattice: Lattice, model: Model, beliefs: Floats, padded: int, team: Team
 ) -> list[Callable[[Floats], None]]:
     """Return what fills the values: the lattice's filter, and the exact one after the vertices."""
-    slots, passes = shared_slots(lattice.slots.shape[1], team), _passes(lattice, padded)
+    slots = shared_slots(lattice.slots.shape[1], team)
+    passes = [(runs.shared(padded), runs.starts, runs.order) for runs in lattice.passes]
     onto, along, width = (splat_few, blur_few, (0,) * padded) if padded < 8 else (splat, blur, padded)
     arrays = lattice.slots, lattice.shares, lattice.edges, beliefs
 
     def permutohedral(values: Floats) -> None:
         team.run(onto, slots, *arrays, values, width)
-        for runs, parts in passes:
-            team.run(along, parts, runs.starts, runs.order, values, width)
+        for parts, starts, order in passes:
+            team.run(along, parts, starts, order, values, width)
 
     if model.exact is None:
         return [permutohedral]
     return [permutohedral, _exact(lattice, model, beliefs, padded, team)]
-
-
-def _passes(lattice: Lattice, padded: int) -> list[tuple[Runs, list[tuple[int, int]]]]:
-    """Return the passes of blurring, each with its parts: one part where there is less to do than to wake a thread."""
-    return [
-        (runs, runs.parts if len(runs.order) * padded > WORTH_WAKING else [(0, len(runs.starts) - 1)])
-        for runs in lattice.passes
-    ]
 
 
 def _exact(lattice: Lattice, model: Model, beliefs: Floats, padded: int, team: Team) -> Callable[[Floats], None]:
