@@ -10,7 +10,8 @@ from PIL import Image, TiffImagePlugin
 from perpixel.data.geotiff import lies_on_a_map, place_tags, without_data, write_labels
 from perpixel.data.palette import distinct_colors, index_image
 from perpixel.data.rasters.raster import Tag
-from tests.data.rasters.files import UTM
+from perpixel.errors import DataError
+from tests.data.rasters.files import UTM, write_tiff
 
 EVERY_TAG = (
     *UTM,
@@ -71,6 +72,15 @@ def test_there_is_no_data_where_every_band_says_so(tmp_path: Path) -> None:
     fraction = without_data(write(tmp_path / "a.tif", pixels, nodata="-9999.5"), 3)
     assert fraction is not None
     assert not fraction.any()
+
+
+def test_colours_of_sixteen_bits_cannot_be_compared_with_a_value_for_no_data(tmp_path: Path) -> None:
+    """Every dark pixel would look like 0."""
+    pytest.importorskip("tifffile")
+    pixels = np.full((4, 4, 3), 200, np.uint16)
+    assert without_data(write_tiff(tmp_path / "a.tif", pixels), 3) is None
+    with pytest.raises(DataError, match="without --cluster"):
+        without_data(write_tiff(tmp_path / "a.tif", pixels, nodata="0"), 3)
 
 
 def test_there_is_no_data_where_alpha_is_0_unless_it_is_a_band_of_the_networks(tmp_path: Path) -> None:

@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
 from perpixel.data.images import open_image
-from perpixel.data.rasters.header import read_header
+from perpixel.data.rasters.header import BITS, read_header
 from perpixel.data.rasters.raster import NODATA_TAG, PLACE_TAGS, Tag
+from perpixel.errors import DataError
 
 TEXT = 2  # a tag's type
 SUFFIXES = (".tif", ".tiff")
 ALPHA_MODES = ("LA", "La", "RGBA", "RGBa")
+COLORS = ("RGB", "RGBX", "RGBA", "RGBa", "CMYK")
 
 
 def lies_on_a_map(path: Path) -> bool:
@@ -58,16 +60,21 @@ def without_data(path: Path, channels: int) -> NDArray[np.bool_] | None:
     """Return where an image has no data, (H, W); None where it does not say what that would be.
 
     Args:
-        path: A TIFF of 8 bits a band.
+        path: A TIFF; of colours with 8 bits a band.
         channels: How many the network sees: alpha is one of them only where that makes up the number.
 
     Raises:
-        DataError: It cannot be read.
+        DataError: It cannot be read, or Pillow changes what it stores.
     """
     with open_image(path) as image:
         if not isinstance(image, TiffImagePlugin.TiffImageFile):
             return None
         nodata = _number(image.tag_v2.get(NODATA_TAG))
+        if nodata is not None and image.mode in COLORS and max(image.tag_v2.get(BITS, (8,))) > 8:
+            raise DataError(
+                f"geotiff: expected 8 bits a band where a value stands for no data, got more in {path}: Pillow keeps "
+                "the upper 8 bits alone. Predict it without --cluster, or store it in 8 bits."
+            )
         veiled = image.mode in ALPHA_MODES and len(image.getbands()) != channels
         if nodata is None and not veiled:
             return None

@@ -9,15 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from perpixel.data.geotiff import place_tags
 from perpixel.errors import UsageError
 from perpixel.inference.options import DEFAULT
 from perpixel.runs.predicting.cluster_worker import Shipment, Worker, pack
-from perpixel.runs.predicting.destinations import RemoteDestination, Row, find_rows
+from perpixel.runs.predicting.destinations import LocalDestination, RemoteDestination, Row, find_rows
 from perpixel.runs.predicting.inputs import find_inputs
 from perpixel.runs.predicting.predict import Wanted, predict_inputs
-from perpixel.runs.predicting.record import Predictions
+from perpixel.runs.predicting.record import Journal, Predictions
 from perpixel.runs.predicting.remote import RemoteFolder, is_address, without_file
-from tests.labelled import segmenter, write_images
+from tests.data.rasters.files import UTM
+from tests.data.test_geotiff import write
+from tests.labelled import draw, segmenter, write_images
 
 fsspec = pytest.importorskip("fsspec")
 
@@ -103,6 +106,27 @@ def test_a_worker_leaves_the_files_that_a_local_prediction_leaves(bucket: str, t
     del local["predictions.json"]
     assert set(found.listed()) == set(local)
     assert all(found.read(name) == path.read_bytes() for name, path in local.items())
+
+
+@pytest.mark.parametrize("goal", ["here", "away"])
+def test_a_map_that_a_worker_sees_keeps_its_place_and_is_then_done(bucket: str, tmp_path: Path, goal: str) -> None:
+    path = write(tmp_path / "map.tif", draw(0)[0])
+    away, here = RemoteFolder(bucket.replace("photos", "labelled")), tmp_path / "out"
+    row = Row(str(path), "map")
+    (outcome,) = worker(away.address if goal == "away" else str(here))(batch([row]))["outcome"]
+    assert json.loads(outcome)["error"] is None
+    if goal == "away":
+        here.mkdir()
+        (here / "map.tif").write_bytes(away.read("map.tif"))
+    assert place_tags(here / "map.tif") == UTM
+    with Journal(here) as journal:
+        place = RemoteDestination(away) if goal == "away" else LocalDestination(here, journal)
+        place.prepare([row], Wanted(), Predictions({}, sources={"map": place_of(path, here, goal)}))
+        assert place.is_done(row)
+
+
+def place_of(path: Path, out: Path, goal: str) -> str:
+    return os.path.realpath(path) if goal == "away" else os.path.relpath(path, out)
 
 
 def test_a_worker_names_what_it_cannot_fetch_and_goes_on(bucket: str, tmp_path: Path) -> None:
