@@ -139,6 +139,9 @@ def test_ids_take_the_colours_of_the_prediction_beside_the_probabilities(tmp_pat
     refined = Refined(maps(), 0.0)
     save_refined(tmp_path / "photo.png", refined, colors)
     assert palette_beside(tmp_path / "photo.npz", 3) == colors
+    with Image.open(tmp_path / "photo.png") as image:
+        image.save(tmp_path / "map.tif")
+    assert palette_beside(tmp_path / "map.npz", 3) == colors
     assert palette_beside(tmp_path / "other.npz", 3) is None
     with Image.open(tmp_path / "photo.png") as image:
         assert image.mode == "P"

@@ -200,12 +200,16 @@ def check_place(path: Path, num_classes: int | None = None) -> None:
 
 
 def palette_beside(probabilities: Path, num_classes: int) -> list[Color] | None:
-    """Return the colours of the NAME.png that `predict` wrote beside NAME.npz, if there is one."""
-    try:
-        with Image.open(probabilities.with_suffix(".png")) as image:
-            levels = image.getpalette() if image.mode == "P" else None
-    except (OSError, ValueError):
-        return None
+    """Return the colours of the NAME.png or NAME.tif that `predict` wrote beside NAME.npz, if there is one."""
+    levels = _palette(probabilities.with_suffix(".png")) or _palette(probabilities.with_suffix(".tif"))
     if levels is None or len(levels) < 3 * num_classes:
         return None
     return [(levels[i], levels[i + 1], levels[i + 2]) for i in range(0, 3 * num_classes, 3)]
+
+
+def _palette(path: Path) -> list[int] | None:
+    try:
+        with Image.open(path) as image:
+            return image.getpalette() if image.mode == "P" else None
+    except (OSError, ValueError):
+        return None
