@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perpixel.data.dataset import Dataset, Pair
-from perpixel.errors import PerpixelError, UsageError
+from perpixel.errors import DataError, PerpixelError, UsageError
 from perpixel.inference.options import DEFAULT, Options
 from perpixel.runs.evaluate import Evaluation, evaluate
 from perpixel.runs.load import load_for
@@ -31,7 +31,7 @@ class Compared:
         run: Its directory.
         model: Its network's name.
         masks: Training images whose masks it learned from; None where its data is gone.
-        tags: Training images that taught it by their tags alone; likewise.
+        tags: Training images that taught it by their tags alone: 0 where it learns from masks alone; likewise.
         masked: Classes that those masks show, without the background.
         unmasked: The other classes, without the background.
         evaluation: On the images that all runs are measured on.
@@ -85,12 +85,13 @@ def compare(
         advance: Called with (images done, images in all) of one run.
 
     Raises:
-        UsageError: Classes differ.
-        RunError: A run cannot be read.
+        UsageError: Classes differ, or a network cannot follow the options.
+        RunError: A run cannot be read, or has no weights. None is measured before all have been loaded once.
     """
     runs = [Run.open(path) for path in paths]
     for path, run in zip(paths, runs, strict=True):
         _require_same_classes(dataset, run, path)
+        load_for(run, options(path), device).check(options(path))
     for path, run in zip(paths, runs, strict=True):
         chosen = options(path)
         segmenter = load_for(run, chosen, device)
@@ -100,9 +101,18 @@ def compare(
 
 
 def pick(dataset: Dataset, split: str, count: int) -> list[Pair]:
-    """Return so many images, spread over a split."""
+    """Return so many images, spread over a split; those of them that cannot be read are left out."""
     pairs = dataset.pairs(split)
-    return [pairs[int(place)] for place in np.linspace(0, len(pairs) - 1, min(count, len(pairs)))]
+    spread = [pairs[int(place)] for place in np.linspace(0, len(pairs) - 1, min(count, len(pairs)))]
+    return [pair for pair in spread if _readable(dataset, pair)]
+
+
+def _readable(dataset: Dataset, pair: Pair) -> bool:
+    try:
+        dataset.read(pair)
+    except DataError:
+        return False
+    return True
 
 
 def _require_same_classes(dataset: Dataset, run: Run, path: Path) -> None:
@@ -120,7 +130,7 @@ def _described(path: Path, run: Run, evaluation: Evaluation, predictions: tuple[
     learned = Dataset(run.dataset_spec, Path(run.record.root or run.path))
     labels = [i for i in range(learned.num_classes) if i != learned.background]
     seen = learned.mask_ids if from_masks else ()
-    masks, tags = _counts(run, from_masks)
+    masks, tags = _counts(run, from_masks, run.record.recipe.task != "segmentation")
     return Compared(
         path, run.record.recipe.model, masks, tags,
         tuple(learned.classes[i] for i in labels if i in seen),
@@ -128,11 +138,11 @@ def _described(path: Path, run: Run, evaluation: Evaluation, predictions: tuple[
     )  # fmt: skip
 
 
-def _counts(run: Run, from_masks: bool) -> tuple[int | None, int | None]:
+def _counts(run: Run, from_masks: bool, from_tags: bool) -> tuple[int | None, int | None]:
     """Return how many training images taught it by masks, and by tags alone; None where the data is gone."""
     try:
         learned = run.open_data()
         masks = len(learned.pairs("train")) if from_masks else 0
-        return masks, len(learned.pictures("train")) - masks if learned.spec.tags else 0
+        return masks, len(learned.pictures("train")) - masks if from_tags else 0
     except PerpixelError:
         return None, None
