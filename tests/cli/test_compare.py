@@ -51,3 +51,29 @@ def test_a_picture_that_could_not_be_written_is_refused_first(app: typer.Typer, 
     result = CliRunner().invoke(app, [*runs, "--picture", "both.jpg"])
     assert isinstance(result.exception, UsageError)
     assert "expected a .png file" in str(result.exception)
+
+
+def test_places_that_cannot_be_written_to_are_refused_first(app: typer.Typer, runs: list[str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    below = CliRunner().invoke(app, [*runs, "--picture", str(tmp_path / "file/both.png")])
+    folder = CliRunner().invoke(app, [*runs, "--json", str(tmp_path)])
+    assert "expected a folder that can be written to" in str(below.exception)
+    assert "expected a file, got the folder" in str(folder.exception)
+    assert below.stdout == folder.stdout == ""
+
+
+def test_an_unreadable_image_is_named_and_the_others_are_measured(
+    app: typer.Typer, runs: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "data/images/val/0.png").write_bytes(b"no image")
+    result = CliRunner().invoke(app, [*runs, "--picture", str(tmp_path / "both.png")])
+    assert result.exit_code == 1
+    assert "3 images" in result.stdout
+    assert result.stderr.count("Failed: ") == 1
+    assert (tmp_path / "both.png").exists()
+
+
+def test_runs_of_one_name_are_told_apart_by_their_paths(app: typer.Typer, runs: list[str], tmp_path: Path) -> None:
+    namesake = str(write_run(tmp_path / "b/first", tmp_path / "data"))
+    result = CliRunner().invoke(app, [runs[0], namesake])
+    assert "b/first" in result.stdout.replace("\n", "")

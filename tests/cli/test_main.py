@@ -21,6 +21,7 @@ from perpixel.cli.main import expand, main
         ("evaluate run --json", "evaluate run --json -"),
         ("evaluate run --json --flip", "evaluate run --json - --flip"),
         ("evaluate run --json out.json", "evaluate run --json out.json"),
+        ("compare run other --json", "compare run other --json -"),
         ("models --json", "models --json"),
         ("evaluate run --crf", "evaluate run --crf auto"),
         ("evaluate run --crf --flip", "evaluate run --crf auto --flip"),

@@ -1,5 +1,6 @@
 """`perpixel compare`: several runs on the same images."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,9 +39,10 @@ def compare_command(
     """
     from rich.console import Console
 
-    from perpixel.cli.evaluate import write_json
+    from perpixel.cli.evaluate import require_places, write_json
     from perpixel.reports.comparison import comparison_table
 
+    require_places(json, None)
     _require_png(picture)
     dataset, split = _open(runs[0], data or [], split)
     options = {run: make_options(scales, None, flip, None, None, crf=crf, run=run) for run in runs}
@@ -54,9 +56,10 @@ def compare_command(
         console.print(comparison_table(rows))
     if picture is not None:
         _draw(picture, rows, dataset, pairs)
-    if any(row.evaluation.failed for row in rows):
-        for failure in rows[0].evaluation.failed:
-            typer.echo(f"Failed: {failure.source}: {failure.reason}", err=True)
+    failed = {failure.source: failure.reason for row in rows for failure in row.evaluation.failed}
+    for source, reason in failed.items():
+        typer.echo(f"Failed: {source}: {reason}", err=True)
+    if failed:
         raise typer.Exit(1)
 
 
@@ -86,8 +89,13 @@ def _require_png(picture: Path | None) -> None:
     """Refuse, before minutes of measuring, a picture that could not be written after them."""
     from perpixel.errors import UsageError
 
-    if picture is not None and (picture.suffix.lower() != ".png" or picture.is_dir()):
+    if picture is None:
+        return
+    if picture.suffix.lower() != ".png" or picture.is_dir():
         raise UsageError(f"--picture: expected a .png file, got {picture}. Add a name, e.g. runs.png.")
+    there = next(folder for folder in picture.absolute().parents if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise UsageError(f"--picture: expected a folder that can be written to, got {there}. Use another file.")
 
 
 def _draw(path: Path, rows: list["Compared"], dataset: "Dataset", pairs: Any) -> None:

@@ -72,7 +72,7 @@ def evaluate_command(
         scales, fusion, flip, tile, overlap, rotations=rotations, proposals=proposals, blend=blend, samples=samples,
         crf=crf, run=run, ensemble=ensemble, ensemble_by=ensemble_by,
     )  # fmt: skip
-    _require_places(json, report)
+    require_places(json, report)
     messages = Console(stderr=True, highlight=False, soft_wrap=True)
     evaluation = _measure(run, data or [], split, options, choose_device(device), bool(report))
     document = {"run": run.name or str(run), **evaluation.to_json()}
@@ -90,7 +90,7 @@ def evaluate_command(
         raise typer.Exit(1)
 
 
-def _require_places(json: Path | None, report: Path | None) -> None:
+def require_places(json: Path | None, report: Path | None) -> None:
     """Refuse, before minutes of measuring, what could not be written after them."""
     from perpixel.errors import UsageError
 

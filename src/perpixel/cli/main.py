@@ -110,7 +110,8 @@ def _explain(error: Exception) -> str:
 def expand(words: Sequence[str]) -> list[str]:
     """Repeat the name of a variadic option before each of its values.
 
-    A bare `evaluate --json` means stdout, a bare `--crf` the run's own, a bare `--cluster` RAY_ADDRESS or this machine.
+    A bare `--json` of evaluate and compare means stdout, a bare `--crf` the run's own, a bare `--cluster` RAY_ADDRESS
+    or this machine.
     """
     expanded: list[str] = []
     option, values = "", 0
@@ -119,7 +120,7 @@ def expand(words: Sequence[str]) -> list[str]:
             option, values = word, 0
             expanded.append(word)
             following = words[index + 1] if index + 1 < len(words) else "--"
-            if word == "--json" and words[0] == "evaluate" and following.startswith("--"):
+            if word == "--json" and words[0] in ("evaluate", "compare") and following.startswith("--"):
                 expanded.append("-")
             if word == "--crf" and not _is_preset(following):
                 expanded.append("auto")
