@@ -1,8 +1,10 @@
 """Class activation maps: an average of scores, and a score of averages (Zhou et al., CVPR 2016, Sec. 2)."""
 
+import pytest
 import torch
 from torch import nn
 
+from perpixel.errors import UsageError
 from perpixel.models.activation_maps import ActivationMaps
 
 NARROW = 1 / 16
@@ -59,3 +61,9 @@ def test_a_square_of_one_side_is_seen_whatever_the_image_is() -> None:
 
 def test_probabilities_add_up_to_one() -> None:
     torch.testing.assert_close(network()(image()).exp().sum(1), torch.ones(2, 48, 64))
+
+
+@pytest.mark.parametrize("option", [{"share": 1.5}, {"threshold": -0.1}, {"input_size": -32}])
+def test_numbers_out_of_their_range_are_refused_by_name(option: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match=f"expected {next(iter(option))}"):
+        network(**option)

@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from perpixel.encoders.build import build_encoder
+from perpixel.errors import UsageError
 from perpixel.models.check import check_image, known_background
 from perpixel.models.fcn_encoders import places
 from perpixel.models.initialize import initialize_he
@@ -48,7 +49,7 @@ class ActivationMaps(nn.Module):
         black: What a black pixel is once normalised, for padding; a buffer, (C,).
 
     Raises:
-        UsageError: There is no such encoder, or `background` is no class.
+        UsageError: There is no such encoder, `background` is no class, or a number is out of its range.
     """
 
     black: Tensor
@@ -66,6 +67,7 @@ class ActivationMaps(nn.Module):
         input_size: int = 0,
     ) -> None:
         super().__init__()
+        _require_options(share, threshold, input_size)
         self.in_channels, self.input_size = in_channels, input_size
         self.share, self.threshold = share, threshold
         self.background = known_background(background, num_classes)
@@ -120,3 +122,11 @@ class ActivationMaps(nn.Module):
             return enlarge(cells, self.stride, self.start, size)
         square = enlarge(cells, self.stride, self.start, (self.input_size, self.input_size))
         return from_square(square, size)
+
+
+def _require_options(share: float, threshold: float, input_size: int) -> None:
+    for name, value in (("share", share), ("threshold", threshold)):
+        if not 0 <= value <= 1:
+            raise UsageError(f"ActivationMaps: expected {name} from 0 to 1, got {value}. The default is 0.5.")
+    if input_size < 0:
+        raise UsageError(f"ActivationMaps: expected input_size of 0 or more, got {input_size}. 0 keeps images' sizes.")
