@@ -40,6 +40,7 @@ def test_images_without_a_mask_are_counted(data: Path) -> None:
     use_tags(data, TAGS)
     (remark,) = left_out(open_dataset(data))
     assert remark == "2 training images have no mask that may be used: masks are learned from the other 5."
+    assert left_out(open_dataset(data), from_masks=False) == ()
 
 
 def test_hidden_masks_are_counted_too(data: Path) -> None:

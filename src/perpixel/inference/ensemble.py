@@ -96,8 +96,8 @@ def check_networks(ensemble: Ensemble, one: Trained, other: Trained | None) -> N
         )
     if ensemble.method == "product" and any(hasattr(each.network, "classify") for each in (one, other)):
         raise UsageError(
-            "--ensemble-by: expected mean, got product. What a network says that predicts label by label are "
-            "logarithms of probabilities: none is above 0."
+            "ensemble: expected networks whose scores can be multiplied, got one that predicts label by label: its "
+            "scores are logarithms of probabilities, none above 0. Add --ensemble-by mean."
         )
 
 

@@ -12,15 +12,15 @@ from perpixel.runs.run import DATASET, RECORD
 NAMED = 8  # pairs left out that are named one by one
 
 
-def left_out(dataset: Dataset) -> tuple[str, ...]:
-    """Say which pairs are not trained on, and how many images have no mask that may be used."""
+def left_out(dataset: Dataset, from_masks: bool = True) -> tuple[str, ...]:
+    """Say which pairs are not trained on, and, if masks are learned from, how many images have none that may be used."""
     names = dataset.spec.exclude
     shown = ", ".join(names[:NAMED]) + (" …" if len(names) > NAMED else "")
     remarks: tuple[str, ...] = ()
     if names:
         remarks = (f"{len(names)} pairs are left out: {shown}. `perpixel inspect` says why.",)
     bare = len({p.id for p in dataset.supervision.without_mask("train")} - {*names})
-    if bare and (dataset.spec.tags is not None or dataset.spec.masked is not None):
+    if from_masks and bare and (dataset.spec.tags is not None or dataset.spec.masked is not None):
         masks = len(dataset.pairs("train"))
         remarks += (f"{bare} training images have no mask that may be used: masks are learned from the other {masks}.",)
     return remarks

@@ -185,7 +185,7 @@ def prepare_run(
     network = _fresh_network(records[0])
     if source != "none":
         remarks += (load_initial_weights(network, source, records[0].normalization),)
-    remarks += left_out(dataset) + _mirrored(stages[0])
+    remarks += left_out(dataset, any(stage.task != "tagging" for stage in stages)) + _mirrored(stages[0])
     if any(stage.task != "segmentation" for stage in stages):
         remarks += tag_remarks(dataset)
     if leads:
