@@ -13,7 +13,7 @@ NAMED = 8  # pairs left out that are named one by one
 
 
 def left_out(dataset: Dataset, from_masks: bool = True) -> tuple[str, ...]:
-    """Say which pairs are not trained on, and, if masks are learned from, how many images have none that may be used."""
+    """Say which pairs are not trained on and, where masks are learned from, how many images have none."""
     names = dataset.spec.exclude
     shown = ", ".join(names[:NAMED]) + (" …" if len(names) > NAMED else "")
     remarks: tuple[str, ...] = ()
