@@ -67,3 +67,15 @@ def test_probabilities_add_up_to_one() -> None:
 def test_numbers_out_of_their_range_are_refused_by_name(option: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=f"expected {next(iter(option))}"):
         network(**option)
+
+
+def test_a_vgg_of_fewer_stages_sees_less_around_a_cell() -> None:
+    maps = network(stages=4, output_stride=8)
+    assert "stage5" not in maps.encoder.stages  # type: ignore[operator]
+    assert maps.cells(image()).shape == (2, LABELS, 6, 8)
+    assert maps(image()).shape == (2, LABELS + 1, 48, 64)
+
+
+def test_stages_of_other_encoders_cannot_be_left_out() -> None:
+    with pytest.raises(UsageError, match="expected a VGG to leave stages out of, got resnet18"):
+        network(encoder="resnet18", stages=4)

@@ -27,7 +27,7 @@ from torch.nn import functional
 
 from perpixel.encoders.classifier import CLASSIFIERS
 from perpixel.encoders.classifier import find as find_classifier
-from perpixel.encoders.vgg import VGG, scaled
+from perpixel.encoders.vgg import VGG, keep_stages, scaled
 from perpixel.errors import UsageError
 from perpixel.models.initialize import initialize_he
 from perpixel.ops.unpool import Switches, max_pool
@@ -140,11 +140,7 @@ def switching_encoder(name: str, in_channels: int, width: float, stages: int = 5
             f"switching_encoder: expected a VGG, got {name!r}, whose poolings leave no switches to unpool by. "
             f"Use one of {vggs}."
         )
-    if not 1 <= stages <= len(trunk.stages):
-        raise UsageError(f"switching_encoder: expected 1 to {len(trunk.stages)} stages, got {stages}. 5 is VGG's.")
-    for number in range(stages + 1, len(trunk.stages) + 1):
-        del trunk.stages[f"stage{number}"]
-    trunk.pools, trunk.channels, trunk.strides = trunk.pools[:stages], trunk.channels[:stages], trunk.strides[:stages]
+    keep_stages(trunk, stages)
     return trunk
 
 

@@ -3,6 +3,7 @@
 from perpixel.recipes.stages import Stages
 from perpixel.training.recipe import Recipe, Windows
 
+WIDE = 224  # sides from which all of VGG's stages serve; in smaller images its last cells would see everything
 MULTIPLE = 32  # sides of crops are multiples of the coarsest stride
 
 
@@ -19,6 +20,7 @@ def from_tags(recipe: Recipe) -> Stages:
     side = max(MULTIPLE, max(height, width) // MULTIPLE * MULTIPLE)
     options = {
         "encoder": "vgg11-bn" if recipe.preset == "quick" else "vgg16-bn", "output_stride": 8, "input_size": side,
+        "stages": 5 if side >= WIDE else 4,
         **recipe.options,
     }  # fmt: skip
     return (
