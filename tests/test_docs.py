@@ -94,6 +94,7 @@ def test_every_block_of_a_page_runs(page: Path, world: Path, tmp_path: Path, mon
 
 def _draw_few_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
     from perpixel.data import synthetic
+    from perpixel.data.synthetic import objects
 
     write = synthetic.write_scenes
 
@@ -102,6 +103,12 @@ def _draw_few_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
         return write(folder, {split: min(count, 4) for split, count in counts.items()}, SIZE, seed)
 
     monkeypatch.setattr(synthetic, "write_scenes", few)
+    write_objects = objects.write
+
+    def few_objects(folder: Path | str, counts: dict[str, int], **asked: Any) -> Any:
+        return write_objects(folder, {split: min(count, 6) for split, count in counts.items()}, **asked)
+
+    monkeypatch.setattr(objects, "write", few_objects)
 
 
 def _check_yaml(text: str, place: str) -> None:

@@ -34,7 +34,7 @@ def test_every_run_has_a_line_and_a_column_in_the_picture(app: typer.Typer, runs
     assert both.exit_code == one.exit_code == 0, both.output
     assert "first" in both.stdout
     assert "second" in both.stdout
-    assert "without masks" not in both.stdout
+    assert "without" not in both.stdout
     with Image.open(tmp_path / "new/both.png") as wide, Image.open(tmp_path / "one.png") as narrow:
         assert wide.width > narrow.width
         assert wide.height == narrow.height

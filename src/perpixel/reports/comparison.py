@@ -23,12 +23,15 @@ LETTERS = 15
 
 
 def comparison_table(rows: Sequence[Compared]) -> Table:
-    """Return one line a run; classes without masks apart, where there are such."""
+    """Return one line a run; the mean IoU of classes with and without masks apart, where there are such.
+
+    It fits into 80 columns with names of up to a dozen letters.
+    """
     apart = any(row.unmasked for row in rows)
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("run", overflow="fold")
     table.add_column("network", overflow="fold", min_width=max(len(row.model) for row in rows))
-    headings = ["masks", "tags alone", "mean IoU", "pixel accuracy", *(["IoU with masks", "IoU without"] * apart)]
+    headings = ["masks", "tags", "mean IoU", "accuracy", *(["with masks", "without"] * apart)]
     for heading in headings:
         table.add_column(heading, justify="right")
     for name, row in zip(_names(rows), rows, strict=True):
