@@ -22,6 +22,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from perpixel.inference.toom_cook import POINTS, matrices
+from perpixel.ops.team import standing_team
 
 BAND_BYTES = 2**21  # of the patches and the products of a band: they stay in a second-level cache
 LEAST = 64  # tiles of a band: enough rows for a fast matrix product
@@ -65,16 +66,44 @@ class WinogradConv2d(nn.Module):
         )
         rows, columns = -(-height // self.tile), -(-width // self.tile)
         result = features.new_empty(len(features), self.tile * rows, self.tile * columns, self.out_channels)
-        step = self._rows_of_tiles(rows, columns)
-        extra = self.side - 1
-        band = features.new_zeros(self.tile * step + extra, self.tile * columns + extra, features.shape[1])
+        convolve = self._share_rows if self.fits and is_compiled() else self._convolve_rows
         for image, convolved in zip(features.permute(0, 2, 3, 1), result, strict=True):
-            for row in range(0, rows, step):
-                first, last = self.tile * row, self.tile * min(row + step, rows)
-                part = band[: last + extra - first]
-                self._read(image, first - self.padding[0], part)
-                self._convolve(part, convolved[first:last])
+            convolve(image, convolved, 0, rows)
         return result[:, :height, :width].permute(0, 3, 1, 2)
+
+    def _share_rows(self, image: Float[Tensor, "H W C"], result: Float[Tensor, "_ _ D"], first: int, last: int) -> None:
+        """Convolve rows of tiles, some in each thread: to wake threads within every band costs what a band takes.
+
+        A thread's own products have one thread. PyTorch counts threads for each thread by itself.
+        """
+        threads, inference = torch.get_num_threads(), torch.is_inference_mode_enabled()
+        if threads == 1:
+            self._convolve_rows(image, result, first, last)
+            return
+
+        def some(above: int, below: int) -> None:
+            torch.set_num_threads(1)
+            with torch.inference_mode(inference):
+                self._convolve_rows(image, result, first + above, first + below)
+
+        team = standing_team(threads)
+        try:
+            team.run(some, team.share(last - first))
+        finally:
+            torch.set_num_threads(threads)
+
+    def _convolve_rows(
+        self, image: Float[Tensor, "H W C"], result: Float[Tensor, "_ _ D"], first: int, last: int
+    ) -> None:
+        """Convolve rows of tiles, a band of them at a time."""
+        tile, extra, columns = self.tile, self.side - 1, result.shape[1] // self.tile
+        step = self._rows_of_tiles(last - first, columns)
+        band = image.new_zeros(tile * step + extra, tile * columns + extra, image.shape[2])
+        for row in range(first, last, step):
+            above, below = tile * row, tile * min(row + step, last)
+            part = band[: below + extra - above]
+            self._read(image, above - self.padding[0], part)
+            self._convolve(part, result[above:below])
 
     def _rows_of_tiles(self, rows: int, columns: int) -> int:
         """Return how many rows of tiles make a band; all bands are about as high."""
