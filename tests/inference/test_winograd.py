@@ -98,3 +98,19 @@ def test_compiled_sums_are_the_matrices(relu: bool, threads: int) -> None:
 @pytest.mark.parametrize("channels", [(16, 24), (24, 16)])
 def test_channels_that_do_not_fill_the_lanes_go_through_the_matrices(channels: tuple[int, int]) -> None:
     assert not WinogradConv2d(nn.Conv2d(*channels, kernel_size=3, padding=1)).fits
+
+
+def test_threads_share_an_image_and_change_nothing() -> None:
+    threads = torch.get_num_threads()
+    layer = nn.Conv2d(32, 48, 3, padding=1).eval()
+    features = torch.randn(2, 32, 61, 45, generator=torch.Generator().manual_seed(0))
+    try:
+        with torch.inference_mode():
+            torch.set_num_threads(1)
+            alone = WinogradConv2d(layer, relu=True)(features)
+            torch.set_num_threads(3)
+            together = WinogradConv2d(layer, relu=True)(features)
+            assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
