@@ -1,6 +1,7 @@
 """perpixel.data.transforms: image and target move together."""
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from perpixel.errors import UsageError
 STILL = Augmentation(flip=0)
 GAMMA = Augmentation(flip=0, gamma=0.05)
 BEFORE = Augmentation(scale=(0.5, 2), vertical_flip=0.5, rotate=30, elastic=3, color=0.5, blur=1, noise=0.05)
-EVERYTHING = BEFORE.model_copy(update={"gamma": 0.05, "shift": 20})
+EVERYTHING = BEFORE.model_copy(update={"gamma": 0.05, "shift": 20, "transpose": 0.5})
 
 
 def sample(
@@ -104,6 +105,34 @@ def test_pixels_and_target_stay_aligned(seed: int, rotate: float, elastic: float
     for shift in itertools.product(range(-3, 4), repeat=2):
         middle &= np.roll(crop, shift, (0, 1)) == crop
     assert agrees[middle].all()
+
+
+def test_transposing_exchanges_rows_and_columns_of_all_that_is_seen() -> None:
+    """The transposed view of an image is the view of the transposed image, its corner transposed too."""
+    pixels, target = smooth(96, 96)
+    options = Augmentation(scale=(0.7, 2), rotate=30, elastic=3, flip=0.5, vertical_flip=0.5, transpose=1)
+    for seed in range(5):
+        view = draw_view((96, 96), (50, 70), options, np.random.default_rng(seed))
+        assert view.transposed
+        shown, crop = augment(pixels, target, (50, 70), STILL, np.random.default_rng(0), fill=[77], view=view)
+        lying = replace(view, transposed=False)
+        as_it_lies, ids = augment(pixels, target, (70, 50), STILL, np.random.default_rng(0), fill=[77], view=lying)
+        assert np.array_equal(shown, as_it_lies.swapaxes(0, 1))
+        assert np.array_equal(crop, ids.T)
+
+
+def test_mirrors_and_transposing_lay_a_square_in_all_eight_ways() -> None:
+    pixels, target = sample(20, 20)
+    options = Augmentation(flip=0.5, vertical_flip=0.5, transpose=0.5)
+    seen = {augment(pixels, target, None, options, np.random.default_rng(seed))[1].tobytes() for seed in range(60)}
+    ways = {np.ascontiguousarray(np.rot90(side, turns)).tobytes() for side in (target, target.T) for turns in range(4)}
+    assert seen == ways
+
+
+def test_whole_images_that_are_not_square_are_never_transposed() -> None:
+    pixels, target = sample(20, 30)
+    _, crop = augment(pixels, target, None, Augmentation(flip=0, transpose=1), np.random.default_rng(0))
+    assert np.array_equal(crop, target)
 
 
 def test_eight_and_sixteen_bits_agree() -> None:

@@ -36,6 +36,8 @@ class Augmentation(BaseModel):
         scale: Least and greatest factor of size, drawn uniformly.
         flip: Probability of mirroring left and right.
         vertical_flip: Probability of mirroring top and bottom; for views from above or through a microscope.
+        transpose: Probability of exchanging rows and columns. With both mirrors these are all eight ways to lay a
+            square, without resampling. Whole images that are not square (no crop) stay as they are.
         rotate: Greatest turn in degrees, either way.
         elastic: Standard deviation, in pixels, of the random displacement of a 3 x 3 grid over the crop, between
             whose nodes the picture is bent smoothly (U-Net, Sec. 3.1: 10 pixels on its tiles of 572).
@@ -55,6 +57,7 @@ class Augmentation(BaseModel):
     scale: tuple[float, float] = (1.0, 1.0)
     flip: Probability = 0.5
     vertical_flip: Probability = 0.0
+    transpose: Probability = 0.0
     rotate: Annotated[float, Field(ge=0, le=180)] = 0.0
     elastic: Annotated[float, Field(ge=0, le=100)] = 0.0
     color: Probability = 0.0
@@ -161,11 +164,17 @@ def draw_view(
     options: Augmentation,
     rng: np.random.Generator,
 ) -> View:
-    """Draw the geometry; always the same number of draws, so that options do not disturb each other."""
+    """Draw the geometry; always the same number of draws, so that options do not disturb each other.
+
+    Only `transpose`, the latest, is drawn where it is wanted: without it all is as it was before it came.
+    """
     scale, row, column, flip, vertical, turn, bend = rng.random(7)
+    transposed = bool(options.transpose) and bool(rng.random() < options.transpose)
     factor = options.scale[0] + scale * (options.scale[1] - options.scale[0])
     scaled = (max(1, round(image_size[0] * factor)), max(1, round(image_size[1] * factor)))
     size = crop_size or image_size
+    transposed = transposed and (crop_size is not None or size[0] == size[1])
+    size = size[::-1] if transposed else size
     return View(
         size=size,
         scaled=scaled,
@@ -173,6 +182,7 @@ def draw_view(
         angle=options.rotate * (2 * turn - 1),
         mirrored=(bool(vertical < options.vertical_flip), bool(flip < options.flip)),
         bend=_draw_bend(options.elastic, seed=int(bend * 2**53)) if options.elastic else None,
+        transposed=transposed,
     )
 
 

@@ -27,13 +27,14 @@ class View:
     """Where a crop lies on the scaled source, and how it is turned.
 
     Args:
-        size: (H, W) of the crop.
+        size: (H, W) of the crop, before it is transposed.
         scaled: (H, W) of the whole source after scaling.
         corner: (row, column) of the crop's first pixel on the scaled source; negative is outside.
         angle: Counter-clockwise turn about the crop's centre, in degrees.
         mirrored: Whether (rows, columns) run backwards.
         bend: How far (rows, columns) are displaced at the nodes of a coarse grid over the crop, corners
             included, in pixels: (2, n, n). Between the nodes the displacement is bicubic.
+        transposed: Whether rows and columns change places last.
     """
 
     size: tuple[int, int]
@@ -42,11 +43,14 @@ class View:
     angle: float = 0.0
     mirrored: tuple[bool, bool] = (False, False)
     bend: NDArray[np.float64] | None = None
+    transposed: bool = False
 
 
 def resample_target(target: Target, view: View) -> tuple[Target, NDArray[np.bool_] | None]:
     """Return the nearest ids, and where the view lies outside the source (None: nowhere)."""
     rows, columns = _source_positions(target.shape[:2], view)
+    if view.transposed:
+        rows, columns = np.ascontiguousarray(rows.T), np.ascontiguousarray(columns.T)
     outside = (rows < 0) | (rows >= target.shape[0]) | (columns < 0) | (columns >= target.shape[1])
     if not outside.any():
         return target[rows, columns], None
@@ -112,7 +116,8 @@ def resample_pixels(pixels: Pixels, view: View) -> Pixels:
         shown = _rotate(window, view, margin) if view.bend is None else _sample(window, view, margin)
     else:
         shown = _window(pixels, view.size, view.scaled, view.corner)
-    return np.array(shown[_mirror(view)], order="C")  # PIL lends arrays that cannot be written to
+    shown = shown[_mirror(view)]
+    return np.array(shown.swapaxes(0, 1) if view.transposed else shown, order="C")  # PIL's cannot be written to
 
 
 def _margin(view: View) -> tuple[int, int]:
