@@ -161,6 +161,22 @@ def test_fewer_stages_give_finer_activation_maps() -> None:
     assert four.segment(image, labels).shape == (1, 2, 96, 96)
 
 
+@pytest.mark.parametrize("stages", [4, 5])
+@pytest.mark.parametrize("encoder", ["resnet18", "alexnet", "googlenet"])
+def test_any_encoder_segments_images_of_any_size(encoder: str, stages: int) -> None:
+    network = narrow(encoder=encoder, stages=stages, window=3).train()
+    for size in ((1, 1), (2, 40), (33, 17), (97, 64)):
+        assert network(torch.randn(1, 3, *size)).shape == (1, 4, *size)
+
+
+def test_every_parameter_takes_part_on_another_encoder() -> None:
+    """Switches have no gradient, so that what leads to them alone would have none."""
+    network = narrow(encoder="resnet18", window=3).train()
+    nn.functional.nll_loss(network(torch.randn(2, 3, 96, 96)), torch.randint(4, (2, 96, 96))).backward()
+    idle = [name for name, value in network.named_parameters() if value.grad is None or not value.grad.any()]
+    assert idle == []
+
+
 def test_stages_that_the_trunk_has_not_are_refused() -> None:
     with pytest.raises(UsageError, match="expected 1 to 5 stages, got 6"):
         narrow(stages=6)

@@ -17,8 +17,12 @@ def test_it_has_the_parameters_of_the_release() -> None:
 
 
 @pytest.mark.parametrize("pooling", ["max", "average"])
-@pytest.mark.parametrize(("side", "encoder"), [(256, "vgg16"), (64, "vgg11-bn")])
+@pytest.mark.parametrize(
+    ("side", "encoder"),
+    [(256, "vgg16"), (64, "vgg11-bn"), (256, "resnet18"), (256, "alexnet"), (40, "googlenet"), (250, "resnet50-msra")],
+)
 def test_the_way_back_equals_autograd(side: int, encoder: str, pooling: str) -> None:
+    """Whatever the encoder, and where its last map is smaller than fc6's window."""
     torch.manual_seed(0)
     network = TagClassifier(5, width=NARROW, encoder=encoder).double().eval()
     reading = network.read(torch.randn(2, 3, side, side, dtype=torch.float64))
@@ -51,6 +55,15 @@ def test_a_label_without_weight_leaves_no_trace() -> None:
 
 
 @pytest.mark.parametrize("name", ["resnet18", "googlenet", "alexnet"])
-def test_a_trunk_without_switches_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match=r"expected a VGG, got .*Use one of vgg11"):
-        TagClassifier(3, encoder=name, width=NARROW)
+def test_other_encoders_give_coarse_scores_and_a_map_of_their_last_one(name: str) -> None:
+    network = TagClassifier(3, encoder=name, width=NARROW, window=3, stages=4).eval()
+    reading = network.read(torch.randn(1, 3, 100, 120))
+    back = network.back_propagate(reading, torch.ones(1, 3))
+    assert reading.pool5.shape == back.shape == (1, network.encoder.channels[-1], *reading.pool5.shape[-2:])
+    assert network.encoder.strides[-1] == 16
+    assert back.any()
+
+
+def test_an_encoder_that_is_not_known_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"no classifier named 'resnet19'. Did you mean 'resnet1"):
+        TagClassifier(3, encoder="resnet19", width=NARROW)

@@ -158,12 +158,13 @@ def test_without_attention_the_label_changes_nothing_or_lies_in_every_cell() -> 
     assert small(attention="uniform").attention is None
 
 
-def test_the_decoder_sees_nothing_of_the_label_but_the_density() -> None:
+@pytest.mark.parametrize("encoder", ["vgg16", "resnet18", "googlenet"])
+def test_the_decoder_sees_nothing_of_the_label_but_the_density(encoder: str) -> None:
     """What makes its knowledge transferable: maps of equal density are equal."""
-    network = small()
+    network = small(encoder=encoder)
     decoder = network.decoder
     assert isinstance(decoder, Decoder)
-    assert next(decoder.stages["stage5"].children()).in_channels == 1
+    assert next(iter(decoder.stages.values()))[0].in_channels == 1
     encoded = network.encode(torch.randn(1, 3, 64, 64))
     attended = network._attend(encoded, one_hot(0))
     assert torch.equal(network._decode(encoded, attended, one_hot(0)), network._decode(encoded, attended, one_hot(2)))
@@ -299,6 +300,28 @@ def test_fewer_stages_make_finer_cells(stages: int, cells: int) -> None:
     assert network(image).shape == (1, 4, 64, 64)
     with pytest.raises(ValueError, match="expected stages from 2 to 5, got 6"):
         small(stages=6)
+
+
+@pytest.mark.parametrize(("encoder", "stages"), [("resnet18", 5), ("alexnet", 4), ("googlenet-caffe", 6)])
+def test_any_encoder_gives_cells_as_large_as_a_vgg_of_so_many_stages(encoder: str, stages: int) -> None:
+    network = small(encoder=encoder, stages=stages, square=False, classifier="averaged", batch_norm=True)
+    assert network.encoder.strides[-1] == 2 ** (stages - 1)
+    for size in ((1, 1), (2, 40), (33, 17), (97, 64)):
+        assert network(torch.randn(1, 3, *size)).shape == (1, 4, *size)
+
+
+@pytest.mark.parametrize("options", [{}, {"square": False}, {"square": False, "embedding": "convolutional"}])
+def test_another_encoder_learns_from_both_losses(options: dict[str, object]) -> None:
+    network = small(encoder="resnet18", batch_norm=True, **options).train()
+    logits, maps = network.learn(torch.randn(2, 3, 64, 64), one_hot(0, 2))
+    (logits.square().mean() + nn.functional.cross_entropy(maps, torch.randint(2, (2, 64, 64)))).backward()
+    idle = [name for name, value in network.named_parameters() if value.grad is None or not value.grad.any()]
+    assert idle == []
+
+
+def test_an_unknown_encoder_is_answered_with_the_nearest() -> None:
+    with pytest.raises(ValueError, match=r"no classifier named 'resnet19'. Did you mean 'resnet1"):
+        small(encoder="resnet19")
 
 
 def test_an_unknown_choice_is_answered_with_the_known_ones() -> None:

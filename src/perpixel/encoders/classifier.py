@@ -233,6 +233,7 @@ CLASSIFIERS = {
     "resnet101-msra": msra_row(101),
     "resnet152-msra": msra_row(152),
 }  # fmt: skip
+VGGS = tuple(name for name, row in CLASSIFIERS.items() if row.paper == VGG_PAPER)
 
 
 def build_classifier(

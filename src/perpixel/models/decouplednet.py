@@ -21,7 +21,8 @@ Source: Hong, Noh, Han, "Decoupled Deep Neural Network for Semi-supervised Seman
     inference/DecoupledNet_inference.m.
 Differs: any image size, where the release pads with black to a square and resizes it to 320 pixels; `input_size=320`
     is theirs, and the class's default; the catalogue's is 0. The classifier runs once for all passes of an image. A
-    data set without background has no background map, and its likeliest label where none is identified. Running
+    data set without background has no background map, and its likeliest label where none is identified. On an encoder
+    that is no VGG all is ours: see `tag_classifier` for the way back, `unpooling` for the decoder. Running
     averages of batch statistics are kept, and ε is PyTorch's 1e-5, as in DeconvNet here; only what is concatenated has
     the release's 1e-9, since activation maps have variances of the size of 1e-5.
 Traps: the release decides by the average of the scores' cells and trains its maps with the maximum, in layers named
@@ -38,12 +39,12 @@ from torch.nn import functional
 
 from perpixel.encoders.vgg import scaled
 from perpixel.models.check import check_image, known_background
-from perpixel.models.deconvnet import BATCH_NORM_SHIFT, DECODER_STD, add, mirrored
+from perpixel.models.deconvnet import BATCH_NORM_SHIFT, DECODER_STD, add
 from perpixel.models.initialize import initialize_he
 from perpixel.models.tag_classifier import Pooling, Reading, TagClassifier, centred, pooled, uncentred
+from perpixel.models.unpooling import Decoder, mirror
 from perpixel.ops.batch_norm import BatchNorm2d
 from perpixel.ops.square import from_square, to_square
-from perpixel.ops.unpool import Switches, max_unpool
 
 LEAST = 1e-6  # probability of a class that was not identified, so that its logarithm is finite
 RELEASED_EPS = 1e-9  # activation maps are derivatives: PyTorch's 1e-5 is of the size of their variance, or above
@@ -57,7 +58,7 @@ class DecoupledNet(nn.Module):
         num_classes: K, counting background if the data set labels it.
         in_channels: Image channels; 3 for RGB.
         width: Multiplies the width of every hidden layer; 1 is the paper's network.
-        encoder: A VGG of `encoders.classifier`, e.g. vgg16 or vgg13-bn; the decoder mirrors it.
+        encoder: Any of `encoders.build`, e.g. vgg16, vgg13-bn or resnet18; the decoder mirrors it.
         background: Id of the class that is never a label; -1 where the data set has none.
         input_size: Pad images with black to a square and see them at this side, in pixels; 0 sees them as they are.
         window: Rows and columns of pool5 that fc6 sees; 7 is VGG's, fewer suit small images.
@@ -65,7 +66,8 @@ class DecoupledNet(nn.Module):
         decision_pooling: How a label's cells become the score that decides, and weighs its map in prediction.
         activation_pooling: How they become the score that weighs a map in training, and from which it is traced back.
         dropout: Of fc6's and fc7's units, while the classifier is trained.
-        stages: Of the trunk; 5 is VGG's, and 4 give maps of stride 16: ours, for small images.
+        stages: Of the trunk; 5 is VGG's, and 4 give maps of stride 16: ours, for small images. Other encoders are
+            dilated past that stride; they have 3 to 5.
 
     Attributes:
         classifier: Learns from tags. While all of it is frozen it stays in evaluation mode.
@@ -74,7 +76,7 @@ class DecoupledNet(nn.Module):
         black: What a black pixel is once normalised, for padding; a buffer, (C,).
 
     Raises:
-        UsageError: The encoder is no VGG, or `background` is no class.
+        UsageError: There is no such encoder or number of stages, or `background` is no class.
     """
 
     black: Tensor
@@ -100,9 +102,9 @@ class DecoupledNet(nn.Module):
         self.background = known_background(background, num_classes)
         self.num_labels = num_classes - (self.background is not None)
         self.classifier = TagClassifier(self.num_labels, in_channels, width, encoder, window, dropout, stages)
-        widths = stage_widths(self.classifier)
-        self.bridge = Bridge(widths[-1][-1], scaled(2048, width), window)
-        self.decoder = Decoder(widths)
+        channels = self.classifier.encoder.channels[-1]
+        self.bridge = Bridge(channels, scaled(2048, width), window)
+        self.decoder = Decoder(channels, mirror(self.classifier.encoder, pool_last=True), batch_norm=True)
         self.register_buffer("black", torch.zeros(in_channels))
         initialize(self)
 
@@ -194,7 +196,7 @@ class DecoupledNet(nn.Module):
     def decode(self, reading: Reading, weights: Float[Tensor, "N L"]) -> Float[Tensor, "N 2 H W"]:
         """Return logits of background and foreground for weighted labels."""
         specific = self.classifier.back_propagate(reading, weights, self.activation_pooling)
-        logits: Tensor = self.decoder(self.bridge(reading.pool5, specific), reading.switches)
+        logits: Tensor = self.decoder(self.bridge(reading.pool5, specific), reading.switches, reading.size)
         return logits
 
     def framed(self, image: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C h w"]:
@@ -244,31 +246,6 @@ class Bridge(nn.Module):
         return uncentred(self.layers(centred(together, self.window)), pool5.shape, self.window)
 
 
-class Decoder(nn.Module):
-    """The classifier's stages mirrored, as in DeconvNet, and the scores of background and foreground.
-
-    Args:
-        widths: Of every convolution of the classifier, shallowest stage first.
-    """
-
-    def __init__(self, widths: Sequence[Sequence[int]]) -> None:
-        super().__init__()
-        self.stages = nn.ModuleDict(
-            {
-                f"stage{number}": mirrored(number, stage, widths[max(number - 2, 0)][-1], batch_norm=True)
-                for number, stage in reversed(list(enumerate(widths, start=1)))
-            }
-        )
-        self.score = nn.Conv2d(widths[0][-1], 2, kernel_size=1)
-
-    def forward(self, features: Float[Tensor, "N C h w"], switches: Sequence[Switches]) -> Float[Tensor, "N 2 H W"]:
-        """Unpool by the classifier's switches, shallowest first in the sequence, and deconvolve."""
-        for stage, where in zip(self.stages.values(), reversed(switches), strict=True):
-            features = stage(max_unpool(features, where))
-        logits: Tensor = self.score(features)
-        return logits
-
-
 def aggregate(maps: Float[Tensor, "N K H W"], allowed: Bool[Tensor, "N K"]) -> Float[Tensor, "N K H W"]:
     """Normalise the passes' maps to sum to 1; where none says anything, every allowed class is equally likely.
 
@@ -277,12 +254,6 @@ def aggregate(maps: Float[Tensor, "N K H W"], allowed: Bool[Tensor, "N K"]) -> F
     silent = maps.sum(1, keepdim=True) <= 0
     maps = maps + silent * allowed[:, :, None, None]
     return maps / maps.sum(1, keepdim=True)
-
-
-def stage_widths(classifier: TagClassifier) -> list[list[int]]:
-    """Return the width of every convolution of the trunk, shallowest stage first."""
-    stages = classifier.encoder.stages.values()
-    return [[layer.out_channels for layer in stage.modules() if isinstance(layer, nn.Conv2d)] for stage in stages]
 
 
 def initialize(network: DecoupledNet) -> None:

@@ -1,4 +1,4 @@
-"""Which classes does an image show? A VGG with its fully connected layers as convolutions, one score a label.
+"""Which classes does an image show? VGG's fully connected layers as convolutions on an encoder, one score a label.
 
     image -> stages of convolutions, max_pool -> pool5 -> fc6 -> fc7 -> score      (N, L, u, v)
                           |                        ^                      |
@@ -14,7 +14,9 @@ Images of any size: where pool5 has fewer rows than fc6's window it is centred i
 Source: Hong, Noh, Han, "Decoupled Deep Neural Network for Semi-supervised Semantic Segmentation", NIPS 2015,
     arXiv:1506.04924, Sec. 3.1; HyeonwooNoh/DecoupledNet, training/001_*/{gen_fp_bp_model.py,fp_bp_network.prototxt}.
 Differs: dropout after fc6 and fc7 while the classifier learns, as VGG has it; how the authors fine-tuned theirs is not
-    released. Any VGG of `encoders.classifier` may be the trunk, and fc6's window be smaller, for small images.
+    released. Any encoder may be the trunk, and fc6's window be smaller, for small images. Of an encoder that is no VGG,
+    pool5 is the last map, and the switches are as `unpooling` says. It keeps fc6 and fc7 where its own classifier has
+    an average: through a score of averages every place would send back the same.
 Letters: N batch, C channels, L labels, H W pixels, h w at pool5, u v at the scores.
 """
 
@@ -25,12 +27,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from perpixel.encoders.classifier import CLASSIFIERS
-from perpixel.encoders.classifier import find as find_classifier
-from perpixel.encoders.vgg import VGG, keep_stages, scaled
-from perpixel.errors import UsageError
+from perpixel.encoders.vgg import scaled
 from perpixel.models.initialize import initialize_he
-from perpixel.ops.unpool import Switches, max_pool
+from perpixel.models.unpooling import build_trunk, look
+from perpixel.ops.unpool import Switches
 
 Pooling = Literal["average", "max"]
 SCORE_STD = 0.01  # of a fresh score layer, as Caffe's VGG has its fc8
@@ -40,11 +40,12 @@ class Reading(NamedTuple):
     """What the classifier saw in images, and what a decoder or the way back needs of it.
 
     Attributes:
-        pool5: The last pooled map.
+        pool5: The last pooled map; the last one of an encoder that is no VGG.
         switches: Of every pooling, shallowest first.
         open6: Where fc6's ReLU let something through.
         open7: Where fc7's did.
         scores: Of every label at every place of fc7, before the sigmoid.
+        size: (H, W) of the images.
     """
 
     pool5: Float[Tensor, "N C h w"]
@@ -52,6 +53,7 @@ class Reading(NamedTuple):
     open6: Bool[Tensor, "N _ u v"]
     open7: Bool[Tensor, "N _ u v"]
     scores: Float[Tensor, "N L u v"]
+    size: tuple[int, int]
 
 
 class TagClassifier(nn.Module):
@@ -61,13 +63,14 @@ class TagClassifier(nn.Module):
         num_labels: L.
         in_channels: Image channels; 3 for RGB.
         width: Multiplies the width of every hidden layer; 1 is VGG's.
-        encoder: A VGG of `CLASSIFIERS`, e.g. vgg16 or vgg16-bn; others have no switches.
+        encoder: Any of `encoders.build`, e.g. vgg16-bn or resnet18.
         window: Rows and columns of pool5 that fc6 sees; VGG's 7.
         dropout: Of fc6's and fc7's units, while the classifier is trained.
-        stages: Of the trunk, 1 to 5; with 4 the last map has a stride of 16, for small images.
+        stages: Of the trunk, 1 to 5; with 4 the last map has a stride of 16, for small images. Other encoders than VGGs
+            are then dilated, and have no less than 3.
 
     Raises:
-        UsageError: The encoder is no VGG.
+        UsageError: There is no such encoder, or it has no such number of stages.
     """
 
     def __init__(
@@ -81,14 +84,15 @@ class TagClassifier(nn.Module):
         stages: int = 5,
     ) -> None:
         super().__init__()
-        self.encoder = switching_encoder(encoder, in_channels, width, stages)
+        self.encoder = build_trunk(encoder, in_channels, width, stages, pool_last=True)
         hidden = scaled(4096, width)
         self.fc6 = nn.Conv2d(self.encoder.channels[-1], hidden, kernel_size=window)
         self.fc7 = nn.Conv2d(hidden, hidden, kernel_size=1)
         self.score = nn.Conv2d(hidden, num_labels, kernel_size=1)
         self.dropout = nn.Dropout(dropout)
         self.window = window
-        initialize_he(self)
+        for layer in (self.fc6, self.fc7, self.score):
+            initialize_he(layer)
         nn.init.normal_(self.score.weight, std=SCORE_STD)
 
     def forward(self, image: Float[Tensor, "N C H W"]) -> Float[Tensor, "N L"]:
@@ -97,15 +101,11 @@ class TagClassifier(nn.Module):
 
     def read(self, image: Float[Tensor, "N C H W"]) -> Reading:
         """Return the scores of images and all that was kept on the way."""
-        features, switches = image, []
-        for stage in self.encoder.stages.values():
-            features, where = max_pool(stage(features))
-            switches.append(where)
-        pool5 = features
+        pool5, switches = look(self.encoder, image, pool_last=True)
         seen6 = functional.relu(self.fc6(centred(pool5, self.window)))
         seen7 = functional.relu(self.fc7(self.dropout(seen6)))
         scores = self.score(self.dropout(seen7))
-        return Reading(pool5, tuple(switches), seen6 > 0, seen7 > 0, scores)
+        return Reading(pool5, switches, seen6 > 0, seen7 > 0, scores, (image.shape[-2], image.shape[-1]))
 
     def back_propagate(
         self, reading: Reading, weights: Float[Tensor, "N L"], pooling: Pooling = "max"
@@ -125,23 +125,6 @@ class TagClassifier(nn.Module):
         back = functional.conv_transpose2d(back * reading.open7, self.fc7.weight)
         back = functional.conv_transpose2d(back * reading.open6, self.fc6.weight)
         return uncentred(back, reading.pool5.shape, self.window)
-
-
-def switching_encoder(name: str, in_channels: int, width: float, stages: int = 5) -> VGG:
-    """Build a trunk whose poolings leave switches: every pooling 2 x 2, every stage's layers of one size.
-
-    Raises:
-        UsageError: It is no VGG, or has no such number of stages.
-    """
-    trunk = find_classifier(name).encoder(in_channels=in_channels, width=width)
-    if not isinstance(trunk, VGG):
-        vggs = ", ".join(known for known in CLASSIFIERS if known.startswith("vgg"))
-        raise UsageError(
-            f"switching_encoder: expected a VGG, got {name!r}, whose poolings leave no switches to unpool by. "
-            f"Use one of {vggs}."
-        )
-    keep_stages(trunk, stages)
-    return trunk
 
 
 def pooled(scores: Float[Tensor, "N L u v"], pooling: Pooling) -> Float[Tensor, "N L"]:

@@ -8,7 +8,8 @@
     background and label <- 64 <- 64 <- 128 <- 256 <- deconv5_1 <------+        unpooled by the encoder's switches
 
 The decoder is never told which label it works for. It sees s alone: how much every cell resembles those that the label
-attends to. What masks of some labels teach it about outlines therefore serves all labels.
+attends to. What masks of some labels teach it about outlines therefore serves all labels. On an encoder that has no
+switches it is the same: see `unpooling`, which is ours.
 
 Which labels an image shows is for a classification network to say (`classifier`). Without one, the class head says it:
 a label is there if, where its attention looks, the head takes it for that label.
@@ -37,18 +38,17 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from perpixel.encoders.vgg import VGG, VGG11_WIDTHS, VGG13_WIDTHS, VGG16_WIDTHS, VGG19_WIDTHS, scaled, scaled_widths
+from perpixel.encoders.classifier import VGGS
+from perpixel.encoders.vgg import scaled
 from perpixel.models.check import check_image, known_background
-from perpixel.models.initialize import initialize_he
 from perpixel.models.tag_classifier import TagClassifier
 from perpixel.models.transfernet_parts import Attention, Averaged, ClassHead, Decoder
+from perpixel.models.unpooling import build_trunk, look, mirror
 from perpixel.ops.labels import THRESHOLD, aggregate, foreground, identify, rounds
 from perpixel.ops.square import from_square, to_square
-from perpixel.ops.unpool import Switches, max_pool
+from perpixel.ops.unpool import Switches
 
-VGGS = {"vgg11": VGG11_WIDTHS, "vgg13": VGG13_WIDTHS, "vgg16": VGG16_WIDTHS, "vgg19": VGG19_WIDTHS}
 CHOICES = {
-    "encoder": (*VGGS, *(f"{name}-bn" for name in VGGS)),
     "embedding": ("flattened", "convolutional"),
     "attention": ("learned", "uniform", "tiled"),
     "classifier": ("none", "averaged", "separate"),
@@ -64,11 +64,13 @@ class Encoded(NamedTuple):
         features: A, scaled.
         switches: Of the encoder's poolings, shallowest first.
         evidence: Embedded features; P is 1, or one for each cell where cells are embedded by themselves.
+        size: (H, W) of the image as it is seen.
     """
 
     features: Float[Tensor, "N C h w"]
     switches: tuple[Switches, ...]
     evidence: Float[Tensor, "N P E"]
+    size: tuple[int, int]
 
 
 class Attended(NamedTuple):
@@ -92,8 +94,9 @@ class TransferNet(nn.Module):
         num_classes: K, counting background if the data set labels it.
         in_channels: Image channels; 3 for RGB.
         width: Multiplies the width of every hidden layer; 1 is the release's network.
-        encoder: "vgg16" in the release; vgg11, vgg13 and vgg19 too, each also with "-bn". The decoder mirrors it.
+        encoder: "vgg16" in the release; any of `encoders.build`, e.g. vgg11-bn or resnet18. The decoder mirrors it.
         stages: Of the encoder, 5 in the release: cells are 16 pixels wide. 4 or 3 make them 8 or 4, for small images.
+            Other encoders than VGGs are dilated past that stride; they have 4 to 6.
         background: Id of the class that is never a label; -1 where the data set has none.
         input_size: Side in pixels of the square that images are seen as; of the cells that are embedded in any case.
         square: Surround images with black to a square, and resize it to `input_size`, as the release does. Without,
@@ -115,7 +118,8 @@ class TransferNet(nn.Module):
         black: What a black pixel is once normalised, for surrounding images; a buffer, (C,).
 
     Raises:
-        ValueError: An option is none of these.
+        UsageError: There is no such encoder.
+        ValueError: Another option is none of these.
     """
 
     refined_by_label = True
@@ -140,16 +144,15 @@ class TransferNet(nn.Module):
         threshold: float = THRESHOLD,
     ) -> None:
         super().__init__()
-        check_choices(encoder=encoder, embedding=embedding, attention=attention, classifier=classifier)
-        if stages not in range(2, 6):
+        check_choices(embedding=embedding, attention=attention, classifier=classifier)
+        if encoder in VGGS and stages not in range(2, 6):
             raise ValueError(f"TransferNet: expected stages from 2 to 5, got {stages}. The release has 5.")
         self.in_channels, self.input_size, self.square = in_channels, input_size, square
         self.background = known_background(background, num_classes)
         self.num_labels = num_classes - (self.background is not None)
         self.feature_scale, self.threshold = feature_scale, threshold
-        widths = scaled_widths(VGGS[encoder.removesuffix("-bn")][:stages], width)
-        self.encoder = VGG(in_channels, widths, batch_norm=encoder.endswith("-bn"))
-        channels, cells = self.encoder.channels, -(-input_size // 2 ** (len(widths) - 1))
+        self.encoder = build_trunk(encoder, in_channels, width, stages, pool_last=False)
+        channels, cells = self.encoder.channels, -(-input_size // 2 ** (stages - 1))
         self.attention, self.tiled = None, attention == "tiled"
         if attention == "learned":
             self.attention = Attention(
@@ -157,14 +160,13 @@ class TransferNet(nn.Module):
             )
         self.class_head = ClassHead(channels[-1], self.num_labels)
         seen = channels[-1] + self.num_labels if self.tiled else 1
-        self.decoder = Decoder(seen, widths, batch_norm)
+        self.decoder = Decoder(seen, mirror(self.encoder, pool_last=False), batch_norm)
         self.classifier: TagClassifier | Averaged | None = None
         if classifier == "averaged":
             self.classifier = Averaged(channels[-1], self.num_labels)
         elif classifier == "separate":
             self.classifier = TagClassifier(self.num_labels, in_channels, width, encoder)
         self.register_buffer("black", torch.zeros(in_channels))
-        initialize_he(self.encoder)
 
     def train(self, mode: bool = True) -> "TransferNet":
         """Set the mode; what is frozen stays as it predicts."""
@@ -252,20 +254,17 @@ class TransferNet(nn.Module):
         check_image(image, self.in_channels)
         return self._encode(self._as_seen(image))
 
-    def _encode(self, features: Float[Tensor, "N C _ _"]) -> Encoded:
-        *shallow, last = self.encoder.stages.values()
-        switches = []
-        for stage in shallow:
-            features, where = max_pool(stage(features))
-            switches.append(where)
-        features = last(features) * self.feature_scale
+    def _encode(self, image: Float[Tensor, "N C _ _"]) -> Encoded:
+        size = (image.shape[-2], image.shape[-1])
+        features, switches = look(self.encoder, image, pool_last=False)
+        features = features * self.feature_scale
         evidence = (
             features.new_zeros(features.shape[0], 1, 1) if self.attention is None else self.attention.embed(features)
         )
-        return Encoded(features, tuple(switches), evidence)
+        return Encoded(features, switches, evidence, size)
 
     def _attend(self, encoded: Encoded, labels: Float[Tensor, "N L"]) -> Attended:
-        features, _, evidence = encoded
+        features, _, evidence, _ = encoded
         height, width = features.shape[-2:]
         if self.attention is None:
             attention = torch.full_like(features[:, :1], 1 / (height * width))
@@ -280,7 +279,7 @@ class TransferNet(nn.Module):
         if self.tiled:
             everywhere = labels[..., None, None].expand(-1, -1, *encoded.features.shape[-2:])
             seen = torch.cat([encoded.features, everywhere.to(encoded.features)], 1)
-        maps: Tensor = self.decoder(seen, encoded.switches)
+        maps: Tensor = self.decoder(seen, encoded.switches, encoded.size)
         return maps
 
     def _classify(self, seen: Float[Tensor, "N C _ _"], encoded: Encoded) -> Float[Tensor, "N L"]:
@@ -295,7 +294,7 @@ class TransferNet(nn.Module):
 
     def _look(self, encoded: Encoded) -> Float[Tensor, "N L C"]:
         """Return z of every label."""
-        features, _, evidence = encoded
+        features, _, evidence, _ = encoded
         count, size = features.shape[0], (features.shape[-2], features.shape[-1])
         if self.attention is None:
             return features.mean((-2, -1))[:, None].expand(-1, self.num_labels, -1)

@@ -9,16 +9,14 @@ Source: maga33/TransferNet, training/2_train_segmentation/attention-decoder.prot
 Letters: N batch, C channels, L labels, h w cells, P places embedded, E embedded.
 """
 
-from collections.abc import Sequence
-
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from perpixel.encoders.vgg import Widths
-from perpixel.models.deconvnet import DECODER_STD, add, mirrored
+from perpixel.models import unpooling
+from perpixel.models.deconvnet import DECODER_STD
 from perpixel.models.initialize import initialize_he
-from perpixel.ops.unpool import Switches, max_unpool
+from perpixel.models.unpooling import Mirror
 
 
 class Attention(nn.Module):
@@ -124,45 +122,22 @@ class Averaged(nn.Module):
         return logits.flatten(1)
 
 
-class Decoder(nn.Module):
-    """Unpool and deconvolve, to the logits of background and label.
+class Decoder(unpooling.Decoder):
+    """Unpool and deconvolve, to the logits of background and label, from first weights as released.
 
     Args:
         seen: Channels that it gets: 1, s.
-        widths: The encoder's, shallowest stage first.
-        batch_norm: Normalise before every ReLU.
+        plan: Of the encoder.
+        batch_norm: Normalise before every ReLU; first weights are then after He.
     """
 
-    def __init__(self, seen: int, widths: Widths, batch_norm: bool = False) -> None:
-        super().__init__()
-        self.batch_norm = batch_norm
-        deepest = len(widths)
-        self.stages = nn.ModuleDict({f"stage{deepest}": nn.Sequential()})
-        first = nn.ConvTranspose2d(seen, widths[deepest - 2][-1], kernel_size=3, padding=1)
-        norm = f"debn{deepest}_1" if batch_norm else None
-        add(self.stages[f"stage{deepest}"], f"deconv{deepest}_1", first, norm)  # type: ignore[arg-type]
-        for number in range(deepest - 1, 0, -1):
-            narrower = widths[max(number - 2, 0)][-1]
-            self.stages[f"stage{number}"] = mirrored(number, widths[number - 1], narrower, batch_norm)
-        self.score = nn.Conv2d(widths[0][0], 2, kernel_size=1)
-        self.initialize()
-
-    def initialize(self) -> None:
-        """Draw first weights as released: Gaussian of deviation 0.01; normalised ones after He."""
-        if self.batch_norm:
-            return initialize_he(self)
+    def __init__(self, seen: int, plan: Mirror, batch_norm: bool = False) -> None:
+        super().__init__(seen, plan, batch_norm)
+        if batch_norm:
+            initialize_he(self)
+            return
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
                 nn.init.normal_(layer.weight, std=DECODER_STD)
                 assert layer.bias is not None
                 nn.init.zeros_(layer.bias)
-        return None
-
-    def forward(self, seen: Float[Tensor, "N _ h w"], switches: Sequence[Switches]) -> Float[Tensor, "N 2 H W"]:
-        """Return logits at the size that the first pooling saw."""
-        deepest, *shallower = self.stages.values()
-        features = deepest(seen)
-        for stage, where in zip(shallower, reversed(switches), strict=True):
-            features = stage(max_unpool(features, where))
-        logits: Tensor = self.score(features)
-        return logits
