@@ -41,6 +41,13 @@ def test_our_presets_see_images_at_one_side() -> None:
         assert (recipe.image_scale, recipe.class_weights) == (1.0, "none")
 
 
+def test_wide_encoders_have_a_small_window() -> None:
+    """7 x 7 places of 2048 channels would be 411 million weights."""
+    large = DataFacts(images=40, image_size=(320, 320))
+    for settings, window in (((), 7), (["options.encoder=resnet50"], 3), (["options.window=5"], 5)):
+        assert choose_stages("decouplednet", "strong", large, None, settings)[0].options["window"] == window
+
+
 def test_other_networks_have_one_stage() -> None:
     (recipe,) = choose_stages("unet-same", "quick", DATA, None)
     assert recipe.task == "segmentation"

@@ -1,5 +1,6 @@
 """Class activation maps learn from tags alone, in one phase; the presets are ours."""
 
+from perpixel.encoders.classifier import VGGS
 from perpixel.recipes.stages import Stages
 from perpixel.training.recipe import Recipe, Windows
 
@@ -18,11 +19,9 @@ def from_tags(recipe: Recipe) -> Stages:
     """
     height, width = recipe.crop_size or (320, 320)
     side = max(MULTIPLE, max(height, width) // MULTIPLE * MULTIPLE)
-    options = {
-        "encoder": "vgg11-bn" if recipe.preset == "quick" else "vgg16-bn", "output_stride": 8, "input_size": side,
-        "stages": 5 if side >= WIDE else 4,
-        **recipe.options,
-    }  # fmt: skip
+    encoder = recipe.options.get("encoder", "vgg11-bn" if recipe.preset == "quick" else "vgg16-bn")
+    stages = 0 if encoder not in VGGS else 5 if side >= WIDE else 4
+    options = {"encoder": encoder, "output_stride": 8, "input_size": side, "stages": stages, **recipe.options}
     return (
         recipe.replace(
             task="tagging", keep="f1", options=options, crop_size=(side, side), image_scale=1.0,

@@ -1,11 +1,13 @@
 """From a network's name and a preset's name to a recipe."""
 
+from collections.abc import Sequence
+
 from perpixel.errors import UsageError
 from perpixel.recipes import activation_maps, decouplednet, transfernet
 from perpixel.recipes.everyday import DataFacts, quick, strong
 from perpixel.recipes.papers import RECIPES
 from perpixel.recipes.stages import Stages, share_budget
-from perpixel.training.recipe import Budget, Recipe
+from perpixel.training.recipe import Budget, Recipe, with_settings
 
 CALLED_AFTER_DATA = {"fcn8s-two-headed": "fcn8s-siftflow", "fcn32s-late-fusion": "fcn32s-nyud-color-hha"}
 # Each network's own recipe; of one trained in stages, the last.
@@ -23,7 +25,9 @@ PHASED = {
 }
 
 
-def choose_stages(model: str, preset: str, data: DataFacts, budget: Budget | None = None) -> Stages:
+def choose_stages(
+    model: str, preset: str, data: DataFacts, budget: Budget | None = None, settings: Sequence[str] = ()
+) -> Stages:
     """Return the recipes of a preset's stages: one for most networks.
 
     Args:
@@ -31,15 +35,18 @@ def choose_stages(model: str, preset: str, data: DataFacts, budget: Budget | Non
         preset: quick, paper or strong.
         data: Number and size of the training images.
         budget: How long to train, all stages together; the preset's own where None.
+        settings: KEY=VALUE, as a user gives them. They are not applied, but our own presets fit the rest of the
+            network's options to those that are among them: small images want less of a VGG, more of a ResNet.
 
     Raises:
-        UsageError: As `choose_recipe`.
+        UsageError: As `choose_recipe`; or a setting of the network is none.
     """
     if model not in PHASED:
         return (choose_recipe(model, preset, data, budget),)
     if preset == "paper" and model in RECIPES:
         return RECIPES[model] if budget is None else share_budget(RECIPES[model], budget)
-    return PHASED[model](choose_recipe(model, preset, data, budget))
+    options = [setting for setting in settings if setting.strip().startswith("options.")]
+    return PHASED[model](with_settings(choose_recipe(model, preset, data, budget), options))
 
 
 def choose_recipe(model: str, preset: str, data: DataFacts, budget: Budget | None = None) -> Recipe:

@@ -12,6 +12,7 @@ Uncertain: how the classifier was fine-tuned. Its rate, batch and iterations are
 
 from perpixel.data.normalization import Normalization
 from perpixel.data.transforms import Augmentation
+from perpixel.encoders.classifier import VGGS
 from perpixel.recipes.stages import Stages, share_budget
 from perpixel.training.recipe import SGD, Budget, Fixed, Recipe, Schedule, Step, Windows
 
@@ -90,7 +91,8 @@ def in_two_phases(recipe: Recipe) -> Stages:
 
     Images are padded to squares and seen at one side, as the authors do, only smaller; a trunk with batch normalisation
     learns from scratch, in larger batches than a network that has a mask for each pixel to learn from. Where the images
-    are small the trunk has four stages, and fc6 sees fewer places. A narrow fc6 and fc7 can spare no units: dropout
+    are small the trunk has four stages, and fc6 sees fewer places; so it does on other encoders than VGGs, whose last
+    layers see far more of the image, and may be four times as wide. A narrow fc6 and fc7 can spare no units: dropout
     cost the tags' F1 six points.
 
     Args:
@@ -100,9 +102,10 @@ def in_two_phases(recipe: Recipe) -> Stages:
     side = max(MULTIPLE, max(height, width) // MULTIPLE * MULTIPLE)
     narrow = recipe.preset == "quick"
     whole = side >= 7 * MULTIPLE
+    encoder = recipe.options.get("encoder", "vgg11-bn" if narrow else "vgg16-bn")
     options: dict[str, bool | int | float | str] = {
-        "encoder": "vgg11-bn" if narrow else "vgg16-bn", "input_size": side,
-        "window": 7 if whole else 3, "stages": 5 if whole else 4, "dropout": 0.0 if narrow else 0.5, **recipe.options,
+        "encoder": encoder, "input_size": side, "window": 7 if whole and encoder in VGGS else 3,
+        "stages": 5 if whole else 4, "dropout": 0.0 if narrow else 0.5, **recipe.options,
     }  # fmt: skip
     shared = recipe.replace(
         options=options, crop_size=(side, side), image_scale=1.0, class_weights="none",

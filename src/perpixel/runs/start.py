@@ -264,7 +264,7 @@ def _stages(wishes: Wishes, dataset: Dataset, device: torch.device) -> Stages:
     """Return the recipes of all stages, with what the user changed."""
     if wishes.recipe is None:
         preset = wishes.preset or ("quick" if device.type == "cpu" else "strong")
-        stages = choose_stages(wishes.model, preset, data_facts(dataset), wishes.budget)
+        stages = choose_stages(wishes.model, preset, data_facts(dataset), wishes.budget, wishes.settings)
     else:
         stages = find_recipe(wishes.recipe)
         stages = stages if wishes.budget is None else share_budget(stages, wishes.budget)

@@ -1,0 +1,24 @@
+"""Class activation maps' one phase."""
+
+import pytest
+
+from perpixel.models.catalog import build
+from perpixel.recipes.choose import choose_stages
+from perpixel.recipes.everyday import DataFacts
+from perpixel.training.recipe import with_settings
+
+
+@pytest.mark.parametrize(("side", "stages"), [(96, 4), (256, 5)])
+def test_small_images_take_stages_from_a_vgg(side: int, stages: int) -> None:
+    (recipe,) = choose_stages("activation-maps", "strong", DataFacts(40, (side, side)))
+    assert (recipe.task, recipe.keep) == ("tagging", "f1")
+    assert (recipe.options["encoder"], recipe.options["stages"]) == ("vgg16-bn", stages)
+
+
+@pytest.mark.parametrize("encoder", ["resnet18", "alexnet", "googlenet", "vgg13-bn"])
+def test_naming_another_encoder_is_enough(encoder: str) -> None:
+    settings = [f"options.encoder={encoder}", "batch_size=3"]
+    (recipe,) = choose_stages("activation-maps", "quick", DataFacts(40, (96, 96)), settings=settings)
+    assert recipe.options["stages"] == (4 if encoder == "vgg13-bn" else 0)
+    assert recipe.batch_size == 16, "what is not the network's is set afterwards"
+    build(recipe.model, 4, width=1 / 16, **with_settings(recipe, settings).options)
