@@ -156,6 +156,48 @@ def test_a_split_drawn_from_train_takes_pairs_only(tmp_path: Path) -> None:
     assert all(p.mask is not None for p in drawn.pictures("val"))
 
 
+def write_unmasked(root: Path, yaml: str = "splits: {val: 0.25}\n") -> Dataset:
+    """Write eight images with tags, and nothing else."""
+    (root / "images").mkdir(parents=True)
+    for name in "abcdefgh":
+        Image.fromarray(np.full((2, 2, 3), 99, np.uint8)).save(root / "images" / f"{name}.png")
+    (root / "tags.csv").write_text("image,tags\n" + "".join(f"{name},cat\n" for name in "abcdefgh"))
+    (root / "dataset.yaml").write_text(f"images: images\nclasses: [background, cat]\ntags: tags.csv\n{yaml}")
+    return open_dataset(root)
+
+
+def test_tags_need_no_mask_at_all_and_splits_are_then_drawn_from_all_images(tmp_path: Path) -> None:
+    data = write_unmasked(tmp_path)
+    train, val = (data.examples(split) for split in ("train", "val"))
+    assert (len(train), len(val)) == (6, 2)
+    assert data.pairs("train") == data.pairs("val") == []
+    assert all(data.tags(picture)[1] for picture in (*train, *val))
+    assert len(data.fingerprint()) == 16
+
+
+@pytest.mark.parametrize("masks", ["masks", "outlines/{split}", "outlines/{split}/*_mask.png"])
+def test_the_folder_of_masks_may_be_missing_or_empty_where_images_are_tagged(tmp_path: Path, masks: str) -> None:
+    data = write_unmasked(tmp_path, f"masks: '{masks}'\n")
+    (tmp_path / "masks").mkdir()
+    assert names(data) == ("", "abcdefgh")
+    with pytest.raises(DataError, match="expected a folder at"):
+        Dataset(data.spec.model_copy(update={"tags": "from-masks", "masks": "outlines"}), tmp_path).pairs("train")
+
+
+def test_a_single_mask_is_not_all_that_a_drawn_split_may_take(tmp_path: Path) -> None:
+    data = write_unmasked(tmp_path)
+    (tmp_path / "masks").mkdir()
+    Image.fromarray(np.zeros((2, 2), np.uint8)).save(tmp_path / "masks/a.png")
+    data = open_dataset(tmp_path)
+    assert len(data.pictures("val")) == 2
+    assert len(data.pictures("train")) == 6
+
+
+def test_examples_are_pairs_where_there_are_any(tmp_path: Path) -> None:
+    data = write(tmp_path, "tags: tags.csv", "e,cat\nf,dog\n")
+    assert data.examples("train") == data.pairs("train")
+
+
 def test_photos_beside_labelme_files_may_have_tags_only(tmp_path: Path) -> None:
     for name in "ab":
         Image.fromarray(np.full((4, 4, 3), 99, np.uint8)).save(tmp_path / f"{name}.png")

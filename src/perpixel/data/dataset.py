@@ -9,7 +9,7 @@ Letters: H W pixels, C channels, K classes.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -87,7 +87,7 @@ class Dataset:
     @cached_property
     def listing(self) -> Listing:
         """Everything that was found, with what has no partner; excluded pairs included."""
-        return list_data(self.spec, self.root, tagged=self.spec.tags is not None)
+        return list_data(self.spec, self.root, tagged=self.spec.has_tag_file)
 
     def pairs(self, split: str) -> list[Pair]:
         """Return a split's pairs by name, excluded ones left out.
@@ -114,6 +114,14 @@ class Dataset:
             DataError: There is no such split, or the tags cannot be used.
         """
         return self.supervision.pictures(split, self.pairs(split))
+
+    def examples(self, split: str) -> Sequence[Picture]:
+        """Return what shows what a split is like: its pairs; where it has none, the images that have tags.
+
+        Raises:
+            DataError: There is no such split, or the tags cannot be used.
+        """
+        return self.pairs(split) or self.pictures(split)
 
     @cached_property
     def supervision(self) -> Supervision:

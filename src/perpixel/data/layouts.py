@@ -80,7 +80,7 @@ def list_data(sources: Sources, root: Path, *, tagged: bool = False) -> Listing:
     Args:
         sources: Where images and masks are.
         root: The folder that its paths start from.
-        tagged: Whether a list may name images without a mask.
+        tagged: Whether tags say what images show, so that masks may be missing, and their folder.
 
     Raises:
         DataError: A folder or file is missing, or a list names what is not there.

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from perpixel.data.images import IMAGE_SUFFIXES, image_names
 from perpixel.data.lists import is_list, read_list, resolve_inside, split_line
@@ -50,6 +50,9 @@ class Pair(Picture):
     """An image and its mask, which has the same name."""
 
     mask: Path
+
+
+AnyPicture = TypeVar("AnyPicture", bound=Picture)
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,8 @@ def list_pairs(sources: Sources, root: Path, *, tagged: bool = False) -> Listing
     Args:
         sources: Where they are.
         root: The folder that its paths start from.
-        tagged: Whether a list may name images without a mask.
+        tagged: Whether tags say what images show: a list may then name images without a mask, and the masks' folder may
+            be missing.
 
     Raises:
         DataError: A folder or list is missing, or a list names what is not there.
@@ -104,7 +108,7 @@ def list_pairs(sources: Sources, root: Path, *, tagged: bool = False) -> Listing
         tuple(dict.fromkeys(clash for listing in listings for clash in listing.clashes)),
         tuple(picture for listing in listings for picture in listing.bare),
     )
-    return draw_splits(_forget_listed(merged), sources.splits)
+    return draw_splits(_forget_listed(merged), sources.splits, tagged=tagged)
 
 
 def split_words(splits: Splits) -> dict[str, str]:
@@ -122,25 +126,31 @@ def split_names(splits: Splits) -> tuple[str, ...]:
     return tuple(splits)
 
 
-def draw_splits(listing: Listing, splits: Splits) -> Listing:
-    """Move drawn shares out of train. The draw depends on the names alone, so it is the same everywhere."""
+def draw_splits(listing: Listing, splits: Splits, *, tagged: bool = False) -> Listing:
+    """Move drawn shares out of train. The draw depends on the names alone, so it is the same everywhere.
+
+    Shares are of the pairs, since masks are what is measured with. Where there are not two, and images are tagged, they
+    are of all images.
+    """
     if not isinstance(splits, dict):
         return listing
     shares = {split: share for split, share in splits.items() if isinstance(share, float) and split != "train"}
-    train = [pair for pair in listing.pairs if pair.split == "train"]
+    train: list[Picture] = [pair for pair in listing.pairs if pair.split == "train"]
+    if tagged and len(train) < 2:
+        train += [picture for picture in listing.bare if picture.split == "train"]
     drawn: dict[str, str] = {}
     waiting = sorted(train, key=lambda pair: hashlib.sha256(f"perpixel 0 {pair.name}".encode()).digest())
     for split, share in shares.items():
         count = min(len(waiting) - 1, max(1, round(share * len(train))))
         drawn |= {pair.name: split for pair in waiting[:count]}
         waiting = waiting[max(count, 0) :]
-    order = split_names(splits)
-    moved = [
-        replace(pair, split=drawn.get(pair.name, pair.split)) if pair.split == "train" else pair
-        for pair in listing.pairs
-    ]
-    moved.sort(key=lambda pair: (order.index(pair.split), pair.name))
-    return replace(listing, pairs=tuple(moved))
+    order, known = split_names(splits), {picture.id for picture in train}
+
+    def moved(pictures: Iterable[AnyPicture]) -> tuple[AnyPicture, ...]:
+        all_of_them = [replace(p, split=drawn.get(p.name, p.split)) if p.id in known else p for p in pictures]
+        return tuple(sorted(all_of_them, key=lambda picture: (order.index(picture.split), picture.name)))
+
+    return replace(listing, pairs=moved(listing.pairs), bare=moved(listing.bare))
 
 
 def find_files(root: Path, pattern: str, word: str = "") -> dict[str, list[Path]]:
@@ -161,10 +171,21 @@ def find_files(root: Path, pattern: str, word: str = "") -> dict[str, list[Path]
     return _group(_match_files(root, filled))
 
 
+def _find_masks(sources: Sources, root: Path, word: str, tagged: bool) -> dict[str, list[Path]]:
+    """Return the masks; none where there is no folder of them, and tags stand in."""
+    there = (root / _before_stars(sources.masks.replace("{split}", word))).is_dir()
+    return find_files(root, sources.masks, word) if there or not tagged else {}
+
+
+def _before_stars(pattern: str) -> str:
+    """Return the folder that a pattern begins with."""
+    return re.split(r"(?=[^/]*\*)", pattern, maxsplit=1)[0]
+
+
 def _list_split(sources: Sources, root: Path, split: str, word: str, tagged: bool) -> Listing:
     listed = is_list(word)
     images = find_files(root, sources.images, split if listed else word)
-    masks = find_files(root, sources.masks, split if listed else word)
+    masks = _find_masks(sources, root, split if listed else word, tagged)
     both = {path for paths in masks.values() for path in paths}
     if "*" in sources.masks:  # a star that also matches masks
         images = _group((n, path) for n, paths in images.items() for path in paths if path not in both)

@@ -27,6 +27,7 @@ ANNOTATION_ENCODINGS = frozenset({"coco", "labelme", "cvat"})
 Color = tuple[int, int, int]
 Splits = tuple[str, ...] | dict[str, str | float]
 
+FROM_MASKS = "from-masks"  # in place of a file of tags
 MAX_CLASSES = 255
 MAX_YAML_BYTES = 16 << 20
 _WIDTH = 100  # columns of a list that stays on one line
@@ -79,7 +80,8 @@ class DatasetSpec(BaseModel):
         name: What to call it.
         images: A folder, or a pattern whose `*` is the name; `{split}` stands for the split. For annotation
             files, the folder that the file names in them start from.
-        masks: The same for masks: a mask belongs to the image of the same name. Or the annotation file.
+        masks: The same for masks: a mask belongs to the image of the same name. Or the annotation file. With a file of
+            tags the folder may be missing.
         splits: Names; or name -> a list file, another word for `{split}`, or a fraction to draw from train.
         classes: Names, in the order of their ids.
         colors: One for each class.
@@ -125,6 +127,11 @@ class DatasetSpec(BaseModel):
     pixel_counts: tuple[int, ...] | None = None
     image_counts: tuple[int, ...] | None = None
     image_pixel_counts: tuple[int, ...] | None = None
+
+    @property
+    def has_tag_file(self) -> bool:
+        """Whether a file says what images show, so that they need no mask."""
+        return self.tags is not None and self.tags != FROM_MASKS
 
     @classmethod
     def load(cls, path: Path | str) -> "DatasetSpec":

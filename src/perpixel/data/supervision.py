@@ -14,8 +14,8 @@ from pathlib import Path
 from perpixel.data.lists import read_list
 from perpixel.data.masks import IGNORE
 from perpixel.data.pairs import Listing, Pair, Picture
-from perpixel.data.spec import DatasetSpec
-from perpixel.data.tags import FROM_MASKS, Tags, read_tags
+from perpixel.data.spec import FROM_MASKS, DatasetSpec
+from perpixel.data.tags import Tags, read_tags
 from perpixel.errors import DataError
 
 TRAIN = "train"  # the only split whose masks may be hidden
@@ -36,7 +36,7 @@ class Supervision:
     @property
     def from_masks(self) -> bool:
         """Whether masks alone say what an image shows."""
-        return self.spec.tags is None or self.spec.tags == FROM_MASKS
+        return not self.spec.has_tag_file
 
     @cached_property
     def masked(self) -> frozenset[str] | None:

@@ -19,7 +19,6 @@ from perpixel.data.pairs import Picture
 from perpixel.data.spec import nearest
 from perpixel.errors import DataError
 
-FROM_MASKS = "from-masks"
 COLUMNS = ("image", "tags")
 NAMED = 20  # faults that an error spells out
 

@@ -60,7 +60,7 @@ def _find(paths: tuple[Path, ...]) -> tuple[Layout, DatasetSpec | None]:
         return recognize(*paths), None
     spec, root = DatasetSpec.load(file), file.parent.resolve()
     note = f"Layout and classes are as {file.name} says."
-    listing = list_data(spec, root, tagged=spec.tags is not None)
+    listing = list_data(spec, root, tagged=spec.has_tag_file)
     return Layout(root, "dataset.yaml", spec.images, spec.masks, spec.splits, notes=(note,), listing=listing), spec
 
 

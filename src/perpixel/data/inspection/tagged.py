@@ -17,9 +17,9 @@ from perpixel.data.inspection.problems import Findings, Outcome
 from perpixel.data.inspection.scan import failed_picture, scan_picture
 from perpixel.data.masks import MaskCoding
 from perpixel.data.pairs import Picture, split_names
-from perpixel.data.spec import DatasetSpec
+from perpixel.data.spec import FROM_MASKS, DatasetSpec
 from perpixel.data.supervision import TRAIN, Supervision
-from perpixel.data.tags import FROM_MASKS, Tags
+from perpixel.data.tags import Tags
 from perpixel.data.windows import background_id
 from perpixel.errors import DataError
 
