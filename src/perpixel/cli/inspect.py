@@ -46,7 +46,7 @@ def inspect_command(
     if found.fatal:
         _say(f"{len(found.fatal)} fatal problems: nothing is written. Mend them and inspect again.")
         raise typer.Exit(2)
-    if not no_sheet:
+    if not no_sheet and not found.unmasked:
         _draw(found, sheet)
     if write:
         _write(found, overwrite)

@@ -26,6 +26,7 @@ LIST_NAMES = {
 }
 LIST_FOLDERS = ("", "splits", "ImageSets/Segmentation", "ImageSets", "lists")
 DRAWN_SHARE = 0.2
+TAGS_NAME = "tags.csv"
 
 
 @dataclass(frozen=True)
@@ -271,10 +272,11 @@ def _images_below(folder: Path) -> Iterator[Path]:
 def _nothing_found(root: Path) -> str:
     sides = find_sides(root)
     seen = "; ".join(f"{_name(side)}: {side.count} images" for side in sides[:6]) or "no images at all"
+    tags = f" Tags alone will do: name {TAGS_NAME} as `tags` there." if (root / TAGS_NAME).is_file() else ""
     return (
         f"data: expected images and masks that go together in {root}, found none ({seen}). "
         "Put them in images/ and masks/ under the same names, give two folders (IMAGES MASKS), "
-        "or describe them in dataset.yaml."
+        f"or describe them in dataset.yaml.{tags}"
     )
 
 

@@ -26,7 +26,7 @@ BAR = 24
 def describe(inspection: Inspection) -> RenderableType:
     """Return everything about a data set for the terminal."""
     parts: list[RenderableType] = [facts_table(inspection)]
-    if inspection.classes:
+    if inspection.classes and not inspection.unmasked:
         parts += ["", class_table(inspection)]
     parts += ["", *problem_list(inspection.problems)]
     return Group(*parts)
@@ -40,11 +40,13 @@ def facts_table(inspection: Inspection) -> Table:
     table.add_row("data", inspection.draft.name if inspection.draft else inspection.root.name)
     splits = ", ".join(f"{count} {split}" for split, count in inspection.splits.items())
     out = f"; {len(inspection.left_out)} left out" if inspection.left_out else ""
-    table.add_row("pairs", f"{inspection.pairs} ({splits}){out}")
+    named = f"none; images with tags: {splits}" if inspection.unmasked else f"{inspection.pairs} ({splits})"
+    table.add_row("pairs", named + out)
     if inspection.labels.source is not None or inspection.labels.mask_classes is not None:
         table.add_row("labels", _labels(inspection.labels))
     table.add_row("sizes", _sizes(inspection.sizes))
-    table.add_row("masks", f"{inspection.encoding}, layout {inspection.kind}")
+    encoding = "none" if inspection.unmasked else inspection.encoding
+    table.add_row("masks", f"{encoding}, layout {inspection.kind}")
     for index, note in enumerate(inspection.notes):
         table.add_row("" if index else "decided", note)
     return table

@@ -153,3 +153,66 @@ def test_contradictions_concern_the_classes_that_masks_may_show(tmp_path: Path) 
 def test_a_file_of_tags_that_nobody_asked_for_is_mentioned(tmp_path: Path) -> None:
     (write(tmp_path) / "dataset.yaml").unlink()
     assert any("say `tags: tags.csv`" in note for note in inspect(tmp_path).notes)
+
+
+def write_unmasked(root: Path, tags: str = GOOD, yaml: str = "") -> Path:
+    """Write the same images, as grey ones of 16 bits, and not one mask."""
+    write(root, tags, "tags: tags.csv\n" + yaml)
+    for file in (root / "masks").rglob("*.png"):
+        file.unlink()
+    for number, file in enumerate(sorted((root / "images").rglob("*.png"))):
+        levels = np.random.default_rng(number).integers(0, 2**16, (8, 8)).astype(np.uint16)
+        Image.fromarray(levels).save(file)
+    return root
+
+
+def test_tags_without_a_single_mask_are_fine(tmp_path: Path) -> None:
+    found = inspect(write_unmasked(tmp_path))
+    assert found.problems == ()
+    assert (found.pairs, found.splits, found.used) == (0, {"train": 5, "val": 1}, ())
+    assert (found.labels.masks, found.labels.tags_only, found.labels.tagged) == (0, 6, {"cat": 4, "dog": 3})
+    assert (found.spec.channels, found.spec.bits) == (1, 16)
+    assert found.sizes == {"8x8": 6}
+    assert found.spec.pixel_counts is None
+    assert found.spec.mean is not None
+    assert 20_000 < found.spec.mean[0] < 45_000
+
+
+def test_without_masks_images_are_checked_all_the_same(tmp_path: Path) -> None:
+    write_unmasked(tmp_path, GOOD.replace("f,\n", ""))
+    (tmp_path / "images/train/e.png").write_bytes(b"no image")
+    (tmp_path / "images/val/v.png").write_bytes((tmp_path / "images/train/a.png").read_bytes())
+    found = inspect(tmp_path)
+    assert problem(found, "unreadable").files == ("images/train/e.png",)
+    assert problem(found, "duplicate across splits").files == ("images/train/a.png", "images/val/v.png")
+    assert problem(found, "neither tags nor mask").files == ("images/train/f.png",)
+    assert sorted(found.spec.exclude) == ["train/a", "train/e"]
+    assert (found.splits, found.labels.tags_only) == ({"train": 2, "val": 1}, 3)
+
+
+def test_a_class_that_neither_tag_nor_mask_teaches_is_called_absent(tmp_path: Path) -> None:
+    found = inspect(write_unmasked(tmp_path, GOOD.replace("dog", "cat")))
+    absent = problem(found, "class absent")
+    assert absent.message == "no train image is tagged dog: it cannot be learned"
+
+
+def test_without_masks_bad_tags_are_fatal_and_say_why(tmp_path: Path) -> None:
+    found = inspect(write_unmasked(tmp_path, "a,cta\n"))
+    assert problem(found, "unknown tag").outcome == "fatal"
+    (tmp_path / "tags.csv").unlink()
+    found = inspect(tmp_path)
+    assert {p.kind for p in found.fatal} == {"no pairs", "no tags"}
+
+
+def test_where_nothing_is_said_of_images_and_tags_the_way_out_is_named(tmp_path: Path) -> None:
+    (write_unmasked(tmp_path) / "dataset.yaml").unlink()
+    with pytest.raises(DataError, match=r"Tags alone will do: name tags.csv as `tags` there"):
+        inspect(tmp_path)
+
+
+def test_masks_of_the_validation_images_alone_are_fine_too(tmp_path: Path) -> None:
+    for file in (write(tmp_path) / "masks/train").iterdir():
+        file.unlink()
+    found = inspect(tmp_path)
+    assert found.fatal == ()
+    assert (found.splits["val"], found.labels.tags_only, found.spec.pixel_counts) == (1, 5, None)

@@ -11,7 +11,7 @@ from perpixel.data.inspection.coding import UNKNOWN, meanings
 from perpixel.data.inspection.problems import Findings, Outcome
 from perpixel.data.inspection.summary import Record
 from perpixel.data.masks import IGNORE, MaskCoding
-from perpixel.data.pairs import Listing, Pair
+from perpixel.data.pairs import Listing, Pair, Picture
 
 LEAVE_OUT = "The pair is left out."
 FEW_COLORS = 10  # colour masks at most one in so many: then they are the odd ones, not the ids
@@ -21,13 +21,13 @@ class Checks:
     """Goes through the pairs, notes what is wrong, and remembers which are left out.
 
     Args:
-        pairs: All that were found.
+        pairs: All that were found; or, where not one has a mask, all images that are tagged.
         records: What the scan kept of each.
         root: The folder that file names are given from.
         findings: Where problems go.
     """
 
-    def __init__(self, pairs: Sequence[Pair], records: Sequence[Record], root: Path, findings: Findings) -> None:
+    def __init__(self, pairs: Sequence[Picture], records: Sequence[Record], root: Path, findings: Findings) -> None:
         self.pairs, self.records, self.root, self.findings = pairs, records, root, findings
         self.out: set[int] = set()
 
@@ -35,8 +35,9 @@ class Checks:
         """Return a file's path below the data folder."""
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
 
-    def mask_name(self, pair: Pair) -> str:
+    def mask_name(self, pair: Picture) -> str:
         """Return a mask's file; and which image in it, where it holds many."""
+        assert pair.mask is not None
         return self.name(pair.mask) + (f" ({pair.name})" if pair.key is not None else "")
 
     def leave_out(self, index: int, kind: str, files: Sequence[str], message: str, fix: str) -> None:
@@ -53,11 +54,14 @@ class Checks:
         for index, (pair, record) in enumerate(zip(self.pairs, self.records, strict=True)):
             self._readable(index, pair, record)
             if not record.image_error and not record.mask_error:
-                self._sizes(index, pair, record)
                 self._alpha(pair, record)
+                if isinstance(pair, Pair):
+                    self._sizes(index, pair, record)
 
-    def _readable(self, index: int, pair: Pair, record: Record) -> None:
-        files = ((self.name(pair.image), record.image_error), (self.mask_name(pair), record.mask_error))
+    def _readable(self, index: int, pair: Picture, record: Record) -> None:
+        files = [(self.name(pair.image), record.image_error)]
+        if pair.mask is not None:
+            files.append((self.mask_name(pair), record.mask_error))
         for name, error in files:
             if error:
                 fix = "Restore it from its source."
@@ -80,7 +84,7 @@ class Checks:
             fix = "Resize the mask to the image, without interpolation, or find the one that belongs to it."
             self.leave_out(index, "size differs", [self.name(pair.image), self.mask_name(pair)], message, fix)
 
-    def _alpha(self, pair: Pair, record: Record) -> None:
+    def _alpha(self, pair: Picture, record: Record) -> None:
         if record.image_alpha:
             fix = "It is dropped; colours under transparent pixels are used as they are."
             self.findings.add("alpha channel", self.name(pair.image), "the image has alpha", fix, "mended")

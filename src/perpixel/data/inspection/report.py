@@ -45,11 +45,12 @@ class Inspection:
         classes: In the order of their ids.
         ignored: Pixels that neither loss nor metric counts.
         sizes: "HxW" -> images, commonest first.
-        splits: Split -> pairs that can be used.
+        splits: Split -> pairs that can be used; images with tags where not one has a mask.
         used: Those pairs.
         left_out: Pairs that cannot be used, as "split/name".
         notes: What was decided, in words.
         labels: How many images have masks, tags, or neither.
+        unmasked: Whether not one image has a mask, and tags are all there is.
     """
 
     root: Path
@@ -64,11 +65,12 @@ class Inspection:
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     labels: Labels = field(default_factory=lambda: Labels(0))
+    unmasked: bool = False
 
     @property
     def pairs(self) -> int:
         """Pairs that can be used."""
-        return sum(self.splits.values())
+        return 0 if self.unmasked else sum(self.splits.values())
 
     @property
     def encoding(self) -> str:

@@ -20,17 +20,17 @@ from perpixel.data.inspection.problems import Findings, Outcome
 from perpixel.data.inspection.report import ClassShare, Inspection
 from perpixel.data.inspection.scan import Job, failed_pair, scan_pair
 from perpixel.data.inspection.summary import Summary
-from perpixel.data.inspection.tagged import Labels, TagChecks
+from perpixel.data.inspection.tagged import Labels, TagChecks, background_of
 from perpixel.data.inspection.verdict import Evidence
-from perpixel.data.layouts import Layout, list_data, recognize
+from perpixel.data.layouts import TAGS_NAME, Layout, list_data, recognize
 from perpixel.data.masks import IGNORE, MaskCoding
-from perpixel.data.pairs import Listing, Pair, split_names
+from perpixel.data.pairs import Listing, Pair, Picture, split_names
 from perpixel.data.spec import ANNOTATION_ENCODINGS, DatasetSpec
 from perpixel.data.supervision import Supervision
+from perpixel.errors import DataError
 
 Progress = Callable[[int, int], None]
 YAML_NAMES = ("dataset.yaml", "dataset.yml")
-TAGS_NAME = "tags.csv"
 
 
 def inspect(*paths: Path | str, workers: int | None = None, progress: Progress | None = None) -> Inspection:
@@ -47,9 +47,13 @@ def inspect(*paths: Path | str, workers: int | None = None, progress: Progress |
     layout, declared = _find(tuple(Path(path) for path in paths))
     excluded = set(declared.exclude) if declared else set()
     allowed = None if declared is None else Supervision(declared, layout.root, layout.listing)
-    pairs = tuple(p for p in layout.listing.pairs if p.id not in excluded and (allowed is None or allowed.shows(p)))
+    found: Sequence[Picture] = [
+        p for p in layout.listing.pairs if p.id not in excluded and (allowed is None or allowed.shows(p))
+    ]
+    if not found and allowed is not None:
+        found = _tagged(allowed)
     settled = declared or _settle(layout)
-    summary = _scan(pairs, settled, workers, progress)
+    summary = _scan(found, settled, workers, progress)
     return _Judgement(layout, settled, summary, allowed, workers).conclude()
 
 
@@ -62,6 +66,16 @@ def _find(paths: tuple[Path, ...]) -> tuple[Layout, DatasetSpec | None]:
     note = f"Layout and classes are as {file.name} says."
     listing = list_data(spec, root, tagged=spec.has_tag_file)
     return Layout(root, "dataset.yaml", spec.images, spec.masks, spec.splits, notes=(note,), listing=listing), spec
+
+
+def _tagged(allowed: Supervision) -> list[Picture]:
+    """Return the images with tags alone; none where their file cannot be read, which `TagChecks` notes."""
+    try:
+        tags, excluded = allowed.tag_lines, allowed.spec.exclude
+    except DataError:
+        return []
+    pictures = (p for split in split_names(allowed.spec.splits) for p in allowed.without_mask(split))
+    return [p for p in pictures if p.id in tags and p.id not in excluded]
 
 
 def _yaml_of(paths: tuple[Path, ...]) -> Path | None:
@@ -83,7 +97,7 @@ def _describe(layout: Layout, fields: dict[str, Any]) -> DatasetSpec:
 
 
 def _scan(
-    pairs: tuple[Pair, ...], settled: DatasetSpec | None, workers: int | None, progress: Progress | None
+    pairs: Sequence[Picture], settled: DatasetSpec | None, workers: int | None, progress: Progress | None
 ) -> Summary:
     summary = Summary(pairs)
     jobs = [Job(pair) for pair in pairs]
@@ -115,6 +129,7 @@ class _Judgement:
         self.lonely_out: list[str] = []
         self.taught: set[str] = set()
         self.findings = Findings()
+        self.unmasked = bool(summary.pairs) and not any(isinstance(pair, Pair) for pair in summary.pairs)
         records = [record for record in summary.records if record is not None]
         self.checks = Checks(summary.pairs, records, layout.root, self.findings)
         self.notes = list(layout.notes)
@@ -127,6 +142,8 @@ class _Judgement:
         channels, bits = self.checks.channels()
         self.checks.duplicates()
         if not self._has_pairs():
+            if self.allowed is not None:
+                TagChecks(self.allowed, self.checks, MaskCoding.from_spec(self.allowed.spec), self.findings)
             return self._report(None, ())
         draft = self._propose() if self.declared is None else self.declared
         coding = MaskCoding.from_spec(draft)
@@ -158,11 +175,12 @@ class _Judgement:
         """Whether there is anything to look at; without training pairs there is nothing to train on."""
         left = {self.summary.pairs[index].split for index in self.checks.used()}
         fix = "Mend what is listed here, then inspect again."
+        what = "image with tags" if self.unmasked else "pair"
         if not left:
-            self.findings.add("no pairs", (), "not one pair can be used", fix, "fatal")
+            self.findings.add("no pairs", (), f"not one {what} can be used", fix, "fatal")
         for split in self.summary.splits - left if left else ():
             outcome: Outcome = "fatal" if split == "train" else "notice"
-            self.findings.add("no pairs", (), f"not one pair of {split} can be used", fix, outcome)
+            self.findings.add("no pairs", (), f"not one {what} of {split} can be used", fix, outcome)
         return bool(left)
 
     def _propose(self) -> DatasetSpec:
@@ -178,7 +196,7 @@ class _Judgement:
         records = [self.checks.records[index] for index in used]
         return Evidence(
             total=self.summary.total(colors),
-            masks=tuple(self.checks.name(self.summary.pairs[index].mask) for index in used),
+            masks=tuple(self.checks.mask_name(self.summary.pairs[index]) for index in used),
             held=tuple(self._held(index, colors) for index in used),
             listed=find_class_list(self.layout.root),
             deep=any(record.deep for record in records),
@@ -195,6 +213,7 @@ class _Judgement:
     def _measure(self, coding: MaskCoding, channels: int, bits: int) -> dict[str, Any]:
         """Return what training needs and a scan has counted already."""
         train = [index for index in self.checks.used() if self.summary.pairs[index].split == "train"]
+        masks = [index for index in train if isinstance(self.summary.pairs[index], Pair)]
         images, around = image_statistics(coding, [self._held(index, coding.colors) for index in train])
         counts = self.summary.counts.get("train")
         total = counts.total(coding.colors) if counts else Histogram.empty()
@@ -212,13 +231,13 @@ class _Judgement:
             "bits": bits,
             "mean": statistics and tuple(round(value, 4) for value in statistics[0]),
             "std": statistics and tuple(round(value, 4) for value in statistics[1]),
-            **(dict.fromkeys(counts_of_classes) if hidden else counts_of_classes),
+            **(dict.fromkeys(counts_of_classes) if hidden or not masks else counts_of_classes),
         }
 
     def _left_out(self) -> tuple[str, ...]:
         """Return the pairs left out by name: those that dataset.yaml names, and those found now."""
         found = [self.summary.pairs[index].id for index in sorted(self.checks.out)]
-        return (*(self.declared.exclude if self.declared else ()), *found, *self.lonely_out)
+        return tuple(dict.fromkeys((*(self.declared.exclude if self.declared else ()), *found, *self.lonely_out)))
 
     def _pixels_left_out(self, coding: MaskCoding, split: str = "") -> NDArray[np.int64]:
         """Return the pixels of each class in masks that were counted, and then left out."""
@@ -240,6 +259,8 @@ class _Judgement:
 
     def _note_absent(self, draft: DatasetSpec, coding: MaskCoding) -> None:
         """Mention classes that training or validation never sees."""
+        if self.unmasked:
+            return self._note_untagged(draft)
         for split in ("train", "val"):
             held = [self._held(i, coding.colors) for i in self.checks.used() if self.summary.pairs[i].split == split]
             if not held:
@@ -252,6 +273,15 @@ class _Judgement:
                     continue
                 fix = f"Add images of it to {split}, or drop the class."
                 self.findings.add("class absent", (), f"no {split} mask holds {name}: {meant}", fix, "notice")
+
+    def _note_untagged(self, draft: DatasetSpec) -> None:
+        """Mention classes that no tag of a training image names, where there are no masks."""
+        background = background_of(draft)
+        for class_id, name in enumerate(draft.classes):
+            if class_id != background and name not in self.taught:
+                fix = "Tag images of it, or drop the class."
+                self.findings.add("class absent", (), f"no train image is tagged {name}: it cannot be learned", fix,
+                                  "notice")  # fmt: skip
 
     def _report(self, draft: DatasetSpec | None, shares: tuple[ClassShare, ...]) -> Inspection:
         used = [self.summary.pairs[index] for index in self.checks.used()]
@@ -267,10 +297,11 @@ class _Judgement:
             ignored=getattr(self, "ignored", 0),
             sizes={f"{h}x{w}": count for (h, w), count in self.summary.sizes.most_common()},
             splits=splits,
-            used=tuple(used),
+            used=tuple(pair for pair in used if isinstance(pair, Pair)),
             left_out=self._left_out(),
             notes=tuple(self.notes),
-            labels=self.labels or Labels(len(used)),
+            labels=self.labels or Labels(0 if self.unmasked else len(used)),
+            unmasked=self.unmasked,
         )
 
 

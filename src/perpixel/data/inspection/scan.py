@@ -86,9 +86,12 @@ class PairFacts:
 
 @dataclass(frozen=True)
 class Job:
-    """A pair to read; `meanings` of labels where its mask is drawn from annotations of that encoding."""
+    """A pair to read; `meanings` of labels where its mask is drawn from annotations of that encoding.
 
-    pair: Pair
+    An image without a mask is read like a pair whose mask says nothing.
+    """
+
+    pair: Picture
     encoding: str = "index"
     meanings: Mapping[str, int] | None = None
 
@@ -97,9 +100,16 @@ def scan_pair(job: Job) -> PairFacts:
     """Read an image and its mask; never raises for what the files hold."""
     pair = job.pair
     image_facts, image_error = _attempt(lambda: scan_image(pair.image), pair.image)
+    if not isinstance(pair, Pair):
+        return PairFacts(image_facts, silent(image_facts.size) if image_facts else None, image_error)
     read = scan_mask if job.meanings is None else partial(_scan_drawn, job)
     mask_facts, mask_error = _attempt(lambda: read(pair.mask), pair.mask)
     return PairFacts(image_facts, mask_facts, image_error, mask_error)
+
+
+def silent(size: Size) -> MaskFacts:
+    """Return the facts of a mask that is not there."""
+    return MaskFacts(size, False, False, 8, False, False, {}, Histogram.empty())
 
 
 def scan_picture(picture: Picture) -> str:
@@ -169,6 +179,7 @@ def scan_mask(path: Path) -> MaskFacts:
 def _scan_drawn(job: Job, _: Path) -> MaskFacts:
     """Draw a mask from its annotations, and count its class ids."""
     assert job.meanings is not None
+    assert isinstance(job.pair, Pair)
     drawn = read_drawn(job.pair, job.encoding, job.meanings)
     return MaskFacts(
         size=(drawn.shape[0], drawn.shape[1]),

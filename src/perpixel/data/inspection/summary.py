@@ -1,12 +1,13 @@
 """Everything the verdicts need from a scan, in memory that grows by two kilobytes a pair and no more."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from perpixel.data.inspection.histogram import GREY, Held, Histogram, add_all
 from perpixel.data.inspection.names import Color
 from perpixel.data.inspection.scan import ImageFacts, MaskFacts, PairFacts, Size
-from perpixel.data.pairs import Pair
+from perpixel.data.pairs import Picture
 
 BATCH = 64  # histograms added up at a time
 
@@ -78,9 +79,9 @@ class Channels:
 
 
 class Summary:
-    """The reducer: takes a pair's facts as they come, in any order."""
+    """The reducer: takes the facts of a pair, or of an image without a mask, as they come, in any order."""
 
-    def __init__(self, pairs: tuple[Pair, ...]) -> None:
+    def __init__(self, pairs: Sequence[Picture]) -> None:
         self.pairs = pairs
         self.records: list[Record | None] = [None] * len(pairs)
         self.sizes: Counter[Size] = Counter()

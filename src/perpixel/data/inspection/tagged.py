@@ -16,7 +16,7 @@ from perpixel.data.inspection.pool import count_workers, map_in_processes
 from perpixel.data.inspection.problems import Findings, Outcome
 from perpixel.data.inspection.scan import failed_picture, scan_picture
 from perpixel.data.masks import MaskCoding
-from perpixel.data.pairs import Picture, split_names
+from perpixel.data.pairs import Pair, Picture, split_names
 from perpixel.data.spec import FROM_MASKS, DatasetSpec
 from perpixel.data.supervision import TRAIN, Supervision
 from perpixel.data.tags import Tags
@@ -71,7 +71,7 @@ class TagChecks:
         self.spec: DatasetSpec = supervision.spec
         self.tags = self._read()
         self.excluded = {*self.spec.exclude}
-        self.background = _background(self.spec)
+        self.background = background_of(self.spec)
 
     def _read(self) -> Tags:
         """Return what the file says; what is wrong in it is noted."""
@@ -119,6 +119,8 @@ class TagChecks:
         """Return what each usable mask shows, background left out."""
         found = {}
         for index in self.checks.used():
+            if not isinstance(self.checks.pairs[index], Pair):
+                continue
             held = self.checks.records[index].held
             assert held is not None
             found[self.checks.pairs[index].id] = {*present_ids(self.coding, held)} - {self.background}
@@ -126,7 +128,7 @@ class TagChecks:
 
     def _contradictions(self, shown: Mapping[str, set[int]]) -> None:
         decided = {i for i, name in enumerate(self.spec.classes) if self._may_show(name)} - {self.background}
-        files = {pair.id: self.checks.name(pair.image) for pair in self.checks.pairs}
+        files = {pair.id: self.checks.name(pair.image) for pair in self.checks.pairs if isinstance(pair, Pair)}
         for picture, seen in shown.items():
             said = self.tags.of(picture)
             if said is None:
@@ -160,8 +162,10 @@ class TagChecks:
             self.findings.add("neither tags nor mask", files, "nothing is known of the image", fix, "left out")
 
     def _unreadable(self, pictures: Sequence[Picture], workers: int | None) -> list[str]:
-        """Read every image that has tags only; return those that cannot be."""
-        out = []
+        """Return the images with tags only that cannot be used; each is read, unless the checks have done so."""
+        scanned = {picture.id: index for index, picture in enumerate(self.checks.pairs)}
+        out = [picture.id for picture in pictures if scanned.get(picture.id) in self.checks.out]
+        pictures = [picture for picture in pictures if picture.id not in scanned]
         processes = count_workers(workers, len(pictures))
         for index, error in map_in_processes(scan_picture, pictures, failed_picture, workers=processes):
             if error:
@@ -182,5 +186,6 @@ class TagChecks:
         return {name: sum(i in one for one in ids) for i, name in names if i != self.background}
 
 
-def _background(spec: DatasetSpec) -> int | None:
+def background_of(spec: DatasetSpec) -> int | None:
+    """Return the id of the class that is no object, if there is one."""
     return background_id(spec.classes) if spec.background is None else spec.classes.index(spec.background)
