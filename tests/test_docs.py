@@ -1,8 +1,8 @@
 """The documentation tells the truth: its code runs, its commands exist, its tables list what there is.
 
 Each page is one session in a folder of its own, its blocks taken from top to bottom. The folder holds what
-the pages speak of: `street`, `photos`, `masks`, `new-photos`, `photo.jpg` and the trained run `runs/street`,
-all of them tiny. Training is cut to one iteration.
+the pages speak of: `street`, `street-tags`, `photos`, `masks`, `new-photos`, `photo.jpg` and the trained run
+`runs/street`, all of them tiny. Training is cut to one iteration.
 """
 
 import re
@@ -64,12 +64,23 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).mkdir()
         for path in sorted((folder / "street" / source).rglob("*.png")):
             shutil.copy(path, folder / name)
+    _write_tagged(folder / "street-tags", folder / "photos")
     Image.open(next((folder / "photos").iterdir())).save(folder / "photo.jpg")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         run("train street --out runs/street")
     shutil.copytree(folder / "runs" / "street", folder / "runs" / "stopped")
     return folder
+
+
+def _write_tagged(folder: Path, photos: Path) -> None:
+    """Write photos with tags, and without a mask."""
+    shutil.copytree(photos, folder / "photos")
+    names = sorted(path.name for path in photos.iterdir())
+    (folder / "tags.csv").write_text("image,tags\n" + "".join(f"{name},road car\n" for name in names))
+    (folder / "dataset.yaml").write_text(
+        "images: photos\nsplits: {val: 0.4}\nclasses: [background, road, car]\ntags: tags.csv\n"
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from perpixel.data.dataset import open_dataset
 from perpixel.errors import DataError
-from perpixel.runs.checks import left_out, tag_remarks
+from perpixel.runs.checks import left_out, require_masks, require_splits, tag_remarks
 from tests.tiny import write_tiny
 
 TAGS = "image,tags\ntrain/000,square disc\nextra,disc\n"
@@ -61,3 +61,29 @@ def test_tags_that_cannot_be_understood_stop_the_training(data: Path) -> None:
     use_tags(data, TAGS.replace("disc\n", "disk\n"))
     with pytest.raises(DataError, match="Did you mean 'disc'"):
         tag_remarks(open_dataset(data))
+
+
+def without_masks(root: Path, *splits: str) -> None:
+    for split in splits:
+        for file in (root / "masks" / split).iterdir():
+            file.unlink()
+
+
+def test_tags_are_enough_to_train_on_and_to_validate_on_but_not_for_all(data: Path) -> None:
+    lines = [f"{split}/{number:03},disc\n" for split, count in (("train", 5), ("val", 2)) for number in range(count)]
+    use_tags(data, "image,tags\n" + "".join(lines))
+    without_masks(data, "val")
+    require_splits(open_dataset(data))
+    with pytest.raises(DataError, match="no usable masks for fcn8s in val"):
+        require_masks(open_dataset(data), "fcn8s")
+    without_masks(data, "train")
+    require_splits(open_dataset(data))
+    with pytest.raises(DataError, match=r"fcn8s learns from masks, and tiny has tags alone.*--model activation-maps"):
+        require_masks(open_dataset(data), "fcn8s")
+
+
+def test_what_has_neither_masks_nor_tags_is_refused(data: Path) -> None:
+    use_tags(data, "image,tags\ntrain/000,disc\ntrain/001,square\n")
+    without_masks(data, "train", "val")
+    with pytest.raises(DataError, match="no usable images in val"):
+        require_splits(open_dataset(data))

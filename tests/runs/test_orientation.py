@@ -1,10 +1,12 @@
 """perpixel.runs.orientation: scenes drawn upright, and the same turned every way."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from perpixel.data.pairs import Pair, Picture
 from perpixel.data.synthetic import scene
 from perpixel.recipes.everyday import DataFacts, quick
 from perpixel.runs.orientation import is_upright
@@ -12,9 +14,15 @@ from perpixel.runs.orientation import is_upright
 Sample = tuple[np.ndarray, np.ndarray]
 
 
-def upright(samples: list[Sample], num_classes: int = 8) -> bool:
-    dataset = SimpleNamespace(num_classes=num_classes, read=lambda pair: samples[pair])
-    return is_upright(dataset, list(range(len(samples))))
+def upright(samples: list[Sample], num_classes: int = 8, masks: bool = True) -> bool:
+    dataset = SimpleNamespace(
+        num_classes=num_classes,
+        read=lambda pair: samples[int(pair.name)],
+        read_pixels=lambda picture: samples[int(picture.name)][0],
+    )
+    mask = Path("mask.png") if masks else None
+    kind = Pair if masks else Picture
+    return is_upright(dataset, [kind(str(index), "train", Path(), mask) for index in range(len(samples))])
 
 
 def blobs(seed: int) -> Sample:
@@ -43,6 +51,11 @@ def test_light_from_above_makes_even_classes_upright() -> None:
         pixels[:64] += 40
         lit.append((pixels, target))
     assert upright(lit, num_classes=2)
+    assert upright(lit, num_classes=2, masks=False)
+
+
+def test_without_masks_brightness_alone_decides() -> None:
+    assert not upright([blobs(seed) for seed in range(60)], num_classes=2, masks=False)
 
 
 def test_a_single_row_has_no_halves() -> None:

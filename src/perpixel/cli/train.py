@@ -140,7 +140,10 @@ def introduce(prepared: "Prepared", out: Path, console: "Console") -> None:
     """Say what will be trained on what."""
     job, recipe = prepared.job, prepared.job.recipe
     parameters = sum(p.numel() for p in prepared.network.parameters())
-    pairs = ", ".join(f"{len(job.dataset.pairs(split))} {split}" for split in job.dataset.splits)
+    images = {split: job.dataset.examples(split) for split in job.dataset.splits}
+    pairs = ", ".join(f"{len(images[split])} {split}" for split in images)
+    if not any(job.dataset.pairs(split) for split in images):
+        pairs += " with tags, none with a mask"
     console.print(
         f"{job.dataset.spec.name}: {pairs}; {job.dataset.num_classes} classes: {', '.join(job.dataset.classes)}\n"
         f"{recipe.model}, preset {recipe.preset}: {parameters:,} parameters (width {recipe.width:g}), images at "

@@ -1,6 +1,7 @@
 """What is looked at before a run begins: that its place is free, and that its data has what training needs."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -101,17 +102,44 @@ def _unwritable(out: Path, reason: str | None) -> str:
 
 
 def require_splits(dataset: Dataset) -> None:
-    """Refuse data without something to train on and something to validate on.
+    """Refuse data without something to train on and something to validate on, be it with masks or with tags.
 
     Raises:
         DataError: It says what is missing, and how to make a split.
     """
-    missing = [split for split in ("train", "val") if split not in dataset.splits or not dataset.pairs(split)]
-    if missing == ["val"] and len(dataset.pairs("train")) == 1:
-        raise DataError("train: expected at least two pairs, one of them to validate on, got one. Label another image.")
-    if missing:
+    missing = [split for split in ("train", "val") if split not in dataset.splits or not dataset.examples(split)]
+    what = "images" if dataset.spec.has_tag_file else "pairs"
+    if missing == ["val"] and len(dataset.examples("train")) == 1:
         raise DataError(
-            f"train: the data has no usable pairs in {' and '.join(missing)} (it has "
-            f"{', '.join(dataset.splits) or 'none'}). Say `splits: {{val: 0.2}}` in dataset.yaml to draw one, and "
-            "see `perpixel inspect` for pairs that were left out."
+            f"train: expected at least two {what}, one of them to validate on, got one. Label another image."
         )
+    if missing:
+        raise _lacking(dataset, missing, what)
+
+
+def require_masks(dataset: Dataset, model: str) -> None:
+    """Refuse data without masks to train on and to validate on.
+
+    Args:
+        dataset: Of images with masks or with tags; see `require_splits`.
+        model: The network that needs masks.
+
+    Raises:
+        DataError: It says where there are none.
+    """
+    missing = [split for split in ("train", "val") if not dataset.pairs(split)]
+    if missing == ["train", "val"]:
+        raise DataError(
+            f"train: {model} learns from masks, and {dataset.spec.name} has tags alone. Draw masks of some images, or "
+            "learn from tags: --model activation-maps."
+        )
+    if missing:
+        raise _lacking(dataset, missing, f"masks for {model}")
+
+
+def _lacking(dataset: Dataset, missing: Sequence[str], what: str) -> DataError:
+    return DataError(
+        f"train: the data has no usable {what} in {' and '.join(missing)} (it has "
+        f"{', '.join(dataset.splits) or 'none'}). Say `splits: {{val: 0.2}}` in dataset.yaml to draw one, and "
+        "see `perpixel inspect` for pairs that were left out."
+    )

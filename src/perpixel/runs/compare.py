@@ -21,6 +21,7 @@ from perpixel.inference.options import DEFAULT, Options
 from perpixel.runs.evaluate import Evaluation, evaluate
 from perpixel.runs.load import load_for
 from perpixel.runs.run import Run
+from perpixel.training.tasks import TASKS
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def _require_same_classes(dataset: Dataset, run: Run, path: Path) -> None:
 
 
 def _described(path: Path, run: Run, evaluation: Evaluation, predictions: tuple[NDArray[np.uint8], ...]) -> Compared:
-    from_masks = run.record.recipe.task != "tagging"
+    from_masks = TASKS[run.record.recipe.task].from_masks
     learned = Dataset(run.dataset_spec, Path(run.record.root or run.path))
     labels = [i for i in range(learned.num_classes) if i != learned.background]
     seen = learned.mask_ids if from_masks else ()

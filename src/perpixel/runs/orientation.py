@@ -10,23 +10,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perpixel.data.dataset import Dataset
-from perpixel.data.pairs import Pair
+from perpixel.data.pairs import Picture
+from perpixel.training.batches import read_picture
 
 LEAST_IMAGES = 8  # fewer say too little
 EVEN = 0.05  # greatest difference between the halves, as a part of their sum or of the images' contrast
 COMMON = 0.01  # classes rarer than this say too little
 
 
-def is_upright(dataset: Dataset, pairs: Sequence[Pair]) -> bool:
+def is_upright(dataset: Dataset, pairs: Sequence[Picture]) -> bool:
     """Return whether upper and lower halves differ, in where the classes lie or in brightness.
 
     Without differences in either, over at least eight images, images have no right way up. When in doubt they have.
+    Images that have no mask are told by brightness alone.
     """
     if len(pairs) < LEAST_IMAGES:
         return True
     counts, levels = np.zeros((2, dataset.num_classes)), np.zeros((len(pairs), 3))
     for index, pair in enumerate(pairs):
-        pixels, target = dataset.read(pair)
+        pixels, target = read_picture(dataset, pair)
         if len(target) < 2:
             return True
         for half, rows in enumerate(_halves(len(target))):

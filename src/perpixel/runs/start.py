@@ -23,7 +23,7 @@ from perpixel.recipes.everyday import DataFacts
 from perpixel.recipes.find import find_recipe
 from perpixel.recipes.segnet import CAMVID_CLASSES, CAMVID_MEDIAN_FREQUENCY
 from perpixel.recipes.stages import Stages, share_budget, with_peak_rate
-from perpixel.runs.checks import left_out, make_run_folder, require_empty, require_splits, tag_remarks
+from perpixel.runs.checks import left_out, make_run_folder, require_empty, require_masks, require_splits, tag_remarks
 from perpixel.runs.initial_weights import Source, choose_source, load_initial_weights
 from perpixel.runs.orientation import is_upright
 from perpixel.runs.phases import first_unfinished, phase_folders, phase_name, phases_of, relative_source
@@ -36,6 +36,7 @@ from perpixel.training.job import Job, Listener, Outcome, State
 from perpixel.training.machine import Plan, Precision, choose_device, keep_freed_memory
 from perpixel.training.recipe import Budget, Recipe, with_settings
 from perpixel.training.record import Listeners
+from perpixel.training.tasks import TASKS
 
 SAMPLED_SIZES = 64
 OWN_PRESETS = ("quick", "strong")
@@ -176,6 +177,9 @@ def prepare_run(
     require_splits(dataset)
     device = choose_device(wishes.device)
     stages = _stages(wishes, dataset, device)
+    from_masks = any(TASKS[stage.task].from_masks for stage in stages)
+    if from_masks:
+        require_masks(dataset, stages[-1].model)
     spec = with_statistics(dataset, advance)
     source, remarks = choose_source(wishes.weights, stages[0])
     remarks += _pixels_remark(stages[0], source)
@@ -185,7 +189,7 @@ def prepare_run(
     network = _fresh_network(records[0])
     if source != "none":
         remarks += (load_initial_weights(network, source, records[0].normalization),)
-    remarks += left_out(dataset, any(stage.task != "tagging" for stage in stages)) + _mirrored(stages[0])
+    remarks += left_out(dataset, from_masks) + _mirrored(stages[0])
     if any(stage.task != "segmentation" for stage in stages):
         remarks += tag_remarks(dataset)
     if leads:
@@ -289,7 +293,7 @@ def _knowing_background(stage: Recipe, dataset: Dataset) -> Recipe:
 
 def data_facts(dataset: Dataset) -> DataFacts:
     """Return the number of training images, their median size and whether they are upright, from a sample."""
-    pairs = dataset.pairs("train")
+    pairs = dataset.examples("train")
     sample = pairs[:: max(1, len(pairs) // SAMPLED_SIZES)]
     sizes = [image_size(pair.image) for pair in sample]
     median = tuple(int(statistics.median(size[axis] for size in sizes)) for axis in (0, 1))

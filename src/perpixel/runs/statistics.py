@@ -1,6 +1,7 @@
 """Channel statistics and class frequencies of the training split, computed where `dataset.yaml` has none.
 
-Every pair of train and val is read on the way, so that bad ones are known before training, all at once.
+Every pair of train and val is read on the way, so that bad ones are known before training, all at once. Where a split
+has no masks its tagged images are; without training masks there are no frequencies.
 
 Letters: C channels, K classes.
 """
@@ -13,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from perpixel.data.dataset import Dataset, Pair
+from perpixel.data.dataset import Dataset, Picture
 from perpixel.data.masks import IGNORE
 from perpixel.data.spec import DatasetSpec
 from perpixel.errors import DataError
+from perpixel.training.batches import read_picture
 
 SHOWN = 20  # problems that the message spells out
 
@@ -47,9 +49,11 @@ def with_statistics(dataset: Dataset, advance: Callable[[int, int], None] | None
         DataError: Pairs cannot be used; all of them are listed.
     """
     spec = dataset.spec
-    if spec.mean and spec.std and spec.pixel_counts and spec.image_pixel_counts and spec.image_counts:
+    counted = spec.pixel_counts and spec.image_pixel_counts and spec.image_counts
+    masks = bool(dataset.pairs("train"))
+    if spec.mean and spec.std and (counted or not masks):
         return spec
-    pairs = [*dataset.pairs("train"), *dataset.pairs("val")]
+    pairs = [*dataset.examples("train"), *dataset.examples("val")]
     sums: Tables | None = None
     problems: list[str] = []
     for done, (pair, found) in enumerate(_read_all(dataset, pairs), start=1):
@@ -61,11 +65,11 @@ def with_statistics(dataset: Dataset, advance: Callable[[int, int], None] | None
             advance(done, len(pairs))
     if problems or sums is None:
         raise _unusable(problems, len(pairs))
-    return spec.model_copy(update=_described(sums))
+    return spec.model_copy(update={**_mean_and_std(sums), **(_frequencies(sums) if masks else {})})
 
 
-def _read_all(dataset: Dataset, pairs: list[Pair]) -> Iterator[tuple[Pair, Tables | DataError]]:
-    def attempt(pair: Pair) -> Tables | DataError:
+def _read_all(dataset: Dataset, pairs: list[Picture]) -> Iterator[tuple[Picture, Tables | DataError]]:
+    def attempt(pair: Picture) -> Tables | DataError:
         try:
             return _tables(dataset, pair)
         except DataError as error:
@@ -75,20 +79,22 @@ def _read_all(dataset: Dataset, pairs: list[Pair]) -> Iterator[tuple[Pair, Table
         yield from zip(pairs, pool.map(attempt, pairs), strict=True)
 
 
-def _tables(dataset: Dataset, pair: Pair) -> Tables:
-    pixels, target = dataset.read(pair)
+def _tables(dataset: Dataset, pair: Picture) -> Tables:
+    pixels, target = read_picture(dataset, pair)
     values = pixels.reshape(-1, pixels.shape[2]).astype(np.float64)
     counts = np.bincount(target[target != IGNORE].ravel(), minlength=dataset.num_classes)
     shown = np.where(counts > 0, counts.sum(), 0)
     return Tables(values.sum(0), np.square(values).sum(0), len(values), counts, (counts > 0).astype(np.int64), shown)
 
 
-def _described(sums: Tables) -> dict[str, Any]:
+def _mean_and_std(sums: Tables) -> dict[str, Any]:
     mean = sums.total / max(sums.pixels, 1)
     std = np.sqrt(np.maximum(sums.squares / max(sums.pixels, 1) - mean**2, 0))
+    return {"mean": tuple(np.round(mean, 3).tolist()), "std": tuple(np.round(std, 3).tolist())}
+
+
+def _frequencies(sums: Tables) -> dict[str, Any]:
     return {
-        "mean": tuple(np.round(mean, 3).tolist()),
-        "std": tuple(np.round(std, 3).tolist()),
         "pixel_counts": tuple(sums.counts.tolist()),
         "image_counts": tuple(sums.images.tolist()),
         "image_pixel_counts": tuple(sums.image_pixels.tolist()),

@@ -34,12 +34,14 @@ class Row:
         objective: What is made small.
         answer: From the network to the module that is validated.
         validate: Scores that module on a split.
+        from_masks: Whether it learns from masks, or is scored by them.
     """
 
     samples: type[TrainingSamples]
     objective: type[Objective]
     answer: Callable[[nn.Module], nn.Module]
     validate: Callable[..., tuple[Scores | TagScores, list[Example]]]
+    from_masks: bool
 
 
 def itself(network: nn.Module) -> nn.Module:
@@ -48,9 +50,9 @@ def itself(network: nn.Module) -> nn.Module:
 
 
 TASKS: dict[Task, Row] = {
-    "segmentation": Row(TrainingSamples, Objective, itself, validate),
-    "tagging": Row(TaggedSamples, Tagging, Classifying, validate_tags),
-    "per-label": Row(LabelSamples, PerLabel, itself, validate),
-    "attention": Row(TransferSamples, AttentionObjective, Perceiving, validate_tags),
-    "transfer": Row(TransferSamples, TransferObjective, itself, validate),
+    "segmentation": Row(TrainingSamples, Objective, itself, validate, from_masks=True),
+    "tagging": Row(TaggedSamples, Tagging, Classifying, validate_tags, from_masks=False),
+    "per-label": Row(LabelSamples, PerLabel, itself, validate, from_masks=True),
+    "attention": Row(TransferSamples, AttentionObjective, Perceiving, validate_tags, from_masks=True),
+    "transfer": Row(TransferSamples, TransferObjective, itself, validate, from_masks=True),
 }
