@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 import typer
+from torch import Tensor, nn
 from typer.testing import CliRunner
 
 from perpixel.cli.evaluate import evaluate_command
+from perpixel.data.dataset import open_dataset
 from perpixel.runs import load
 from tests.labelled import network, write_data, write_run
 
@@ -91,3 +93,33 @@ def test_an_ensemble_is_measured_and_named_beside_the_scores(app: typer.Typer, t
     assert document["mean_iou"] == 1.0
     assert document["options"]["ensemble"]["run"] == str(second)
     assert document["options"]["ensemble"]["method"] == "product"
+
+
+class Tagger(nn.Conv2d):
+    """The same network, asked for tags too."""
+
+    def classify(self, image: Tensor) -> Tensor:
+        return self(image).mean((2, 3))
+
+
+def test_tags_are_measured_where_there_are_no_masks(
+    app: typer.Typer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = write_data(tmp_path / "data")
+    pictures = open_dataset(data).pairs("val")
+    (data / "tags.csv").write_text("image,tags\n" + "".join(f"{picture.id},red\n" for picture in pictures))
+    for picture in pictures:
+        picture.mask.unlink()
+    with (data / "dataset.yaml").open("a") as file:
+        file.write("tags: tags.csv\n")
+    words = [str(write_run(tmp_path / "run", data)), "--data", str(data)]
+    assert "finds no tags" in str(CliRunner().invoke(app, words).exception)
+    monkeypatch.setattr(load, "build_network", lambda _: Tagger(3, 3, 1))
+    shown, written = CliRunner().invoke(app, words), CliRunner().invoke(app, [*words, "--json", "-"])
+    assert shown.exit_code == 0, shown.output
+    assert "F1 of tags" in shown.stdout
+    assert "none with a mask" in shown.stdout
+    assert "there is no mean IoU" in shown.stderr
+    assert json.loads(written.stdout)["mean_iou"] is None
+    report = CliRunner().invoke(app, [*words, "--report", str(tmp_path / "page")])
+    assert "has tags alone. Leave it out" in str(report.exception)

@@ -8,6 +8,7 @@ import pytest
 
 from perpixel.errors import DataError
 from perpixel.runs.evaluate import evaluate
+from perpixel.runs.evaluate_tags import evaluate_tags
 from perpixel.runs.load import load
 from perpixel.runs.run import Run
 from perpixel.runs.start import Wishes, train
@@ -42,6 +43,8 @@ def test_tags_alone_make_a_run_that_predicts(unmasked: Path, tmp_path: Path, enc
     assert float(run.metrics()[0]["f1"]) >= 0
     assert run.dataset_spec.mean is not None
     assert load(tmp_path / "run").predict(next((unmasked / "images/val").iterdir())).prediction.shape == (24, 32)
+    found = evaluate_tags(load(tmp_path / "run"), run.open_data())
+    assert found.scores.f1 == pytest.approx(float(run.metrics()[-1]["f1"]), abs=1e-6), "as validation had it"
 
 
 @pytest.mark.parametrize("model", ["fcn8s", "decouplednet", "transfernet"])

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from perpixel.runs.evaluate import Evaluation
+    from perpixel.runs.evaluate_tags import TagEvaluation
 
 EXAMPLES = 4  # best, and as many worst, images in the report
 
@@ -62,11 +63,14 @@ def evaluate_command(
     """Measure a run: pixel accuracy, mean accuracy, mean IoU and frequency weighted IoU.
 
     All come from counts of pixels over the whole split. Ignored pixels are left out; a class without any
-    pixel is n/a and left out of the means.
+    pixel is n/a and left out of the means. Where a split has tags and no masks, the
+    tags found in whole images are measured instead.
 
     Example: perpixel evaluate runs/street --split val --report runs/street/report
     """
     from rich.console import Console
+
+    from perpixel.runs.evaluate_tags import TagEvaluation
 
     options = make_options(
         scales, fusion, flip, tile, overlap, rotations=rotations, proposals=proposals, blend=blend, samples=samples,
@@ -79,10 +83,11 @@ def evaluate_command(
     if json is not None:
         write_json(json, document)
     if json is None or str(json) != "-":
-        show(evaluation, Console(highlight=False, soft_wrap=True))
+        console = Console(highlight=False, soft_wrap=True)
+        show_tags(evaluation, console) if isinstance(evaluation, TagEvaluation) else show(evaluation, console)
     for warning in evaluation.warnings:
         messages.print(f"[yellow]Warning:[/] {_escape(warning)}.")
-    if report is not None:
+    if report is not None and not isinstance(evaluation, TagEvaluation):
         messages.print(f"Report: {_write_report(evaluation, run, report)}")
     if evaluation.failed:
         for failure in evaluation.failed:
@@ -102,9 +107,11 @@ def require_places(json: Path | None, report: Path | None) -> None:
 
 def _measure(
     run: Path, data: list[Path], split: str | None, options: Any, device: str | None, pictures: bool
-) -> "Evaluation":
+) -> "Evaluation | TagEvaluation":
     from perpixel.cli.progress import Counter
+    from perpixel.errors import UsageError
     from perpixel.runs.evaluate import evaluate
+    from perpixel.runs.evaluate_tags import evaluate_tags, has_tags_alone
     from perpixel.runs.load import load_for
     from perpixel.runs.run import Run
 
@@ -113,7 +120,12 @@ def _measure(
     segmenter = load_for(opened, options, device)
     if split is None:
         split = dataset.splits[0] if len(dataset.splits) == 1 else "val"
+    tags_alone = has_tags_alone(dataset, split)
+    if tags_alone and pictures:
+        raise UsageError(f"--report: expected masks to show beside predictions, {split} has tags alone. Leave it out.")
     with Counter(f"Evaluating {split}") as counter:
+        if tags_alone:
+            return evaluate_tags(segmenter, dataset, split, counter)
         return evaluate(segmenter, dataset, split, options, EXAMPLES if pictures else 0, counter)
 
 
@@ -149,6 +161,29 @@ def _write_report(evaluation: "Evaluation", run: Path, folder: Path) -> Path:
         return write_report(evaluation, folder, run.resolve().name, Run.open(run).metrics())
     except OSError as error:
         raise UsageError(f"--report: cannot write into {folder} ({error.strerror}). Use another.") from None
+
+
+def show_tags(evaluation: "TagEvaluation", console: "Console") -> None:
+    """Print how well tags are found, and each class's average precision."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from perpixel.cli.progress import percent
+
+    scores = evaluation.scores
+    console.print(f"{evaluation.data}, {evaluation.split}: {evaluation.count} images with tags, none with a mask\n",
+                  markup=False)  # fmt: skip
+    named = {
+        "F1 of tags": scores.f1, "precision": scores.precision, "recall": scores.recall,
+        "mean average precision": scores.mean_average_precision,
+    }  # fmt: skip
+    for label, value in named.items():
+        console.print(f"{label:<24}{percent(value):>8}", markup=False)
+    table = Table("class", box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("average precision", justify="right")
+    for name, value in zip(evaluation.labels, scores.average_precision, strict=True):
+        table.add_row(Text(name), percent(value))
+    console.print("", table)
 
 
 def show(evaluation: "Evaluation", console: "Console") -> None:

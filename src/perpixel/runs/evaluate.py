@@ -141,7 +141,8 @@ def evaluate(
     """
     pairs = dataset.pairs(split)
     if not pairs:
-        raise DataError(f"evaluate: expected pairs in {split}, found none. Look with `perpixel inspect`.")
+        tags = f" {split} has tags alone: no IoU follows from them." if dataset.pictures(split) else ""
+        raise DataError(f"evaluate: expected pairs in {split}, found none.{tags} Look with `perpixel inspect`.")
     segmenter.check(options)
     segmenter.expect(len(pairs))
     seams = Seams()
