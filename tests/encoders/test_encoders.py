@@ -99,3 +99,23 @@ def test_a_trunk_that_may_not_shrink_dilates_instead() -> None:
     pace = Pace(8)
     assert [pace.step(2) for _ in range(5)] == [2, 2, 2, 1, 1]
     assert (pace.stride, pace.dilation) == (8, 4)
+
+
+@every_trunk
+@pytest.mark.parametrize("left", [1, 2])
+def test_a_trunk_may_be_cut_behind_a_map(build: Build, left: int) -> None:
+    """What stays gives what it gave before."""
+    torch.manual_seed(0)
+    whole, cut = build().eval(), build().eval()
+    maps = len(whole.channels) - left
+    cut.keep(maps)
+    assert (whole.cut, cut.cut) == (False, True)
+    kept = cut.state_dict()
+    cut.load_state_dict({name: value for name, value in whole.state_dict().items() if name in kept})
+    assert (cut.channels, cut.strides) == (whole.channels[:maps], whole.strides[:maps])
+    image = torch.randn(1, 3, 97, 64)
+    with torch.inference_mode():
+        expected, found = whole(image), cut(image)
+    assert len(found) == maps
+    assert all(torch.equal(one, other) for one, other in zip(expected, found, strict=False))
+    assert cut.field.stride == cut.strides[-1]

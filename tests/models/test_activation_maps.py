@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from perpixel.encoders.encoder import Encoder
 from perpixel.errors import UsageError
-from perpixel.models.activation_maps import ActivationMaps
+from perpixel.models.activation_maps import ActivationMaps, layered
 
 NARROW = 1 / 16
 LABELS = 3
@@ -76,6 +77,12 @@ def test_a_vgg_of_fewer_stages_sees_less_around_a_cell() -> None:
     assert maps(image()).shape == (2, LABELS + 1, 48, 64)
 
 
-def test_stages_of_other_encoders_cannot_be_left_out() -> None:
-    with pytest.raises(UsageError, match="expected a VGG to leave stages out of, got resnet18"):
-        network(encoder="resnet18", stages=4)
+def test_stages_of_another_librarys_encoder_cannot_be_left_out() -> None:
+    with pytest.raises(UsageError, match="expected one of our encoders to cut, got timm:resnet18"):
+        layered(Encoder(), "timm:resnet18")
+
+
+def test_a_resnet_of_fewer_stages_sees_less_around_a_cell() -> None:
+    maps = network(encoder="resnet18", stages=4, output_stride=8)
+    assert not hasattr(maps.encoder, "layer4")
+    assert maps(torch.randn(1, 3, 33, 40)).shape[-2:] == (33, 40)

@@ -80,7 +80,18 @@ def test_two_deconvolutions_stand_for_each_map_and_one_for_the_last() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("pool_last", "known"), [(True, "3 to 5"), (False, "4 to 6")])
+@pytest.mark.parametrize(("pool_last", "known"), [(True, "2 to 5"), (False, "3 to 6")])
 def test_cells_that_an_encoder_cannot_have_are_refused(pool_last: bool, known: str) -> None:
-    with pytest.raises(UsageError, match=f"expected {known} stages of resnet18, got 2"):
-        build_trunk("resnet18", 3, NARROW, 2, pool_last)
+    with pytest.raises(UsageError, match=f"expected {known} stages of alexnet, got 7. .* 4, 8, 16, 32 pixels wide"):
+        build_trunk("alexnet", 3, NARROW, 7, pool_last)
+    with pytest.raises(UsageError, match="expected 3 to 5 stages of timm:resnet18, got 2"):
+        build_trunk("timm:resnet18", 3, 1.0, 2, pool_last=True)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_lies_behind_the_cells_is_left_out(name: str) -> None:
+    """Small images want cells that see little around them."""
+    whole, cut = (build_trunk(name, 3, NARROW, stages, pool_last=True) for stages in (5, 4))
+    assert (whole.strides[-1], cut.strides[-1]) == (32, 16)
+    assert cut.field.size < whole.field.size
+    assert len(cut(torch.zeros(1, 3, 50, 50))) == len(cut.strides) == len(whole.strides) - 1

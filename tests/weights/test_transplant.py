@@ -168,6 +168,14 @@ def test_a_shallower_network_has_no_place_for_layers(held: Pretrained) -> None:
     assert error.unexpected == ("conv3_3.weight", "conv4_3.weight", "conv5_3.weight")
 
 
+def test_a_trunk_that_was_cut_takes_the_layers_that_it_has(held: Pretrained) -> None:
+    network = build("activation-maps", num_classes=4, width=WIDTH, stages=4)
+    done = transplant(network, held)
+    assert not any(key.startswith("conv5") for key in done.taken.values())
+    assert "encoder.stages.stage4.conv4_3.weight" in done.taken
+    assert any(note.startswith("left out, as the trunk is cut before them: conv5_1") for note in done.notes)
+
+
 def test_a_network_of_another_width_lists_shapes_and_advises(held: Pretrained) -> None:
     error = refused(build("fcn32s", num_classes=4, width=0.25), held)
     assert len(error.misshapen) == 30

@@ -51,7 +51,8 @@ def inspect_command(
     if write:
         _write(found, overwrite)
     elif not json:
-        _say("Write it down with --write, or train: perpixel train " + " ".join(map(str, data)))
+        model = " --model activation-maps" if found.unmasked else ""
+        _say("Write it down with --write, or train: perpixel train " + " ".join(map(str, data)) + model)
     if any(problem.outcome == "left out" for problem in found.problems):
         raise typer.Exit(1)
 

@@ -23,7 +23,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from perpixel.encoders.encoder import Layered, Pace
+from perpixel.encoders.encoder import Layered, Pace, drop_after
 from perpixel.encoders.pooling import MaxPool, layer_of
 from perpixel.encoders.vgg import scaled
 from perpixel.ops.receptive_field import Layer
@@ -104,6 +104,9 @@ class AlexNet(Layered):
             if name in MAPS:
                 maps.append(features)
         return maps
+
+    def _drop_behind(self, maps: int) -> None:
+        drop_after(self, MAPS[maps - 1])
 
     def chain(self) -> list[Layer]:
         """Return every convolution and pooling."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from perpixel.errors import UsageError
 from perpixel.ops.receptive_field import Field, Layer, receptive_field
 
 OUTPUT_STRIDES = (8, 16, 32)
@@ -37,16 +38,55 @@ class Encoder(nn.Module):
 
 
 class Layered(Encoder):
-    """An encoder whose layers are known one by one, as all of perpixel's own are."""
+    """An encoder whose layers are known one by one, as all of perpixel's own are.
+
+    Attributes:
+        cut: Whether `keep` has left layers out; pretrained weights then bring layers that have no place.
+    """
+
+    cut = False
 
     def chain(self) -> list[Layer]:
         """Return the layers between the image and the deepest map, on the path that sees most."""
+        raise NotImplementedError
+
+    def keep(self, maps: int) -> None:
+        """Leave out what lies behind map number `maps`, counted from 1: the deepest map then sees less around it."""
+        self.cut = maps < len(self.channels)
+        self._drop_behind(maps)
+        self.channels, self.strides = self.channels[:maps], self.strides[:maps]
+
+    def _drop_behind(self, maps: int) -> None:
+        """Delete the layers behind map number `maps`."""
         raise NotImplementedError
 
     @property
     def field(self) -> Field:
         """What an element of the deepest map sees, and where it lies in the image."""
         return receptive_field(self.chain())
+
+
+def keep_stages(trunk: Layered, stages: int) -> None:
+    """Leave the deepest maps out, and the layers that lead to them, for small images.
+
+    Args:
+        trunk: Changed in place.
+        stages: How many maps stay; a VGG has one a stage, 1 to 5.
+
+    Raises:
+        UsageError: It has no such number of maps.
+    """
+    most = len(trunk.channels)
+    if not 1 <= stages <= most:
+        raise UsageError(f"keep_stages: expected 1 to {most} stages, got {stages}. {most} leave nothing out.")
+    trunk.keep(stages)
+
+
+def drop_after(trunk: nn.Module, name: str) -> None:
+    """Delete a module's children behind the one of this name."""
+    names = [child for child, _ in trunk.named_children()]
+    for later in names[names.index(name) + 1 :]:
+        delattr(trunk, later)
 
 
 @dataclass

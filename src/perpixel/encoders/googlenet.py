@@ -25,7 +25,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from perpixel.encoders.alexnet import caffe_norm
-from perpixel.encoders.encoder import Layered, Pace
+from perpixel.encoders.encoder import Layered, Pace, drop_after
 from perpixel.encoders.pooling import MaxPool, layer_of
 from perpixel.encoders.vgg import scaled
 from perpixel.ops.batch_norm import BatchNorm2d
@@ -83,6 +83,10 @@ class Trunk(Layered):
         for name, layer in self.named_children():
             features = outputs[name] = layer(features)
         return outputs
+
+    def _drop_behind(self, maps: int) -> None:
+        self.taken = self.taken[:maps]
+        drop_after(self, self.taken[-1])
 
     def chain(self) -> list[Layer]:
         """Return every layer, of an inception module its 5x5 branch."""

@@ -20,7 +20,7 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from perpixel.encoders.encoder import Layered, Pace
+from perpixel.encoders.encoder import Layered, Pace, drop_after
 from perpixel.encoders.pooling import MaxPool, layer_of
 from perpixel.encoders.vgg import scaled
 from perpixel.ops.batch_norm import BatchNorm2d
@@ -76,7 +76,7 @@ class ResNet(Layered):
         self.channels, self.strides = tuple(channels), tuple(strides)
 
     def forward(self, image: Float[Tensor, "N C H W"]) -> list[Float[Tensor, "N _ _ _"]]:
-        """Return the maps at strides 2, 4, 8, 16 and 32."""
+        """Return the maps at strides 2, 4, 8, 16 and 32, or those of them that were kept."""
         maps = [self.relu(self.bn1(self.conv1(image)))]
         features = self.maxpool(maps[0])
         for layer in self.layers():
@@ -85,8 +85,11 @@ class ResNet(Layered):
         return maps
 
     def layers(self) -> list[nn.Module]:
-        """Return layer1 ... layer4."""
-        return [self.get_submodule(f"layer{number}") for number in range(1, 5)]
+        """Return layer1 ... layer4, or those of them that were kept."""
+        return [self.get_submodule(f"layer{number}") for number in range(1, len(self.channels))]
+
+    def _drop_behind(self, maps: int) -> None:
+        drop_after(self, f"layer{maps - 1}" if maps > 1 else "maxpool")
 
     def chain(self) -> list[Layer]:
         """Return every layer but the shortcuts' projections."""

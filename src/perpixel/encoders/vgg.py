@@ -24,7 +24,6 @@ from torch import Tensor, nn
 
 from perpixel.encoders.encoder import Layered, Pace
 from perpixel.encoders.pooling import MaxPool, layer_of
-from perpixel.errors import UsageError
 from perpixel.ops.batch_norm import BatchNorm2d
 from perpixel.ops.receptive_field import Layer
 
@@ -98,6 +97,11 @@ class VGG(Layered):
             pooled.append(features)
         return pooled
 
+    def _drop_behind(self, maps: int) -> None:
+        for number in range(maps + 1, len(self.stages) + 1):
+            del self.stages[f"stage{number}"]
+        self.pools = self.pools[:maps]
+
     def chain(self) -> list[Layer]:
         """Return every convolution and pooling."""
         layers = []
@@ -105,23 +109,6 @@ class VGG(Layered):
             layers += [layer_of(layer) for layer in stage.modules() if isinstance(layer, nn.Conv2d)]
             layers += [layer_of(pool)]
         return layers
-
-
-def keep_stages(trunk: VGG, stages: int) -> None:
-    """Leave the deepest stages out, for small images.
-
-    Args:
-        trunk: Changed in place.
-        stages: How many stay, 1 to 5.
-
-    Raises:
-        UsageError: It has no such number of stages.
-    """
-    if not 1 <= stages <= len(trunk.stages):
-        raise UsageError(f"keep_stages: expected 1 to {len(trunk.stages)} stages, got {stages}. 5 is VGG's.")
-    for number in range(stages + 1, len(trunk.stages) + 1):
-        del trunk.stages[f"stage{number}"]
-    trunk.pools, trunk.channels, trunk.strides = trunk.pools[:stages], trunk.channels[:stages], trunk.strides[:stages]
 
 
 def convolutions(

@@ -20,8 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from perpixel.encoders.build import build_encoder
-from perpixel.encoders.encoder import Encoder
-from perpixel.encoders.vgg import VGG, keep_stages
+from perpixel.encoders.encoder import Encoder, Layered, keep_stages
 from perpixel.errors import UsageError
 from perpixel.models.check import check_image, known_background
 from perpixel.models.fcn_encoders import places
@@ -45,7 +44,8 @@ class ActivationMaps(nn.Module):
         background: Id of the class that is never a label; -1 where the data set has none.
         share: Of a map's highest value, above which its label is seen; without background it serves nothing.
         threshold: The probability from which a label is there; where none reaches it, the likeliest is.
-        stages: Of a VGG, 1 to 5; with 4 its cells see less around them, which suits small images. 0 leaves none out.
+        stages: Of a VGG, 1 to 5, or maps of another of our encoders; with 4 cells see less around them, which suits
+            small images. 0 leaves none out.
         input_size: Pad images with black to a square and see them at this side, in pixels; 0 sees them as they are.
 
     Attributes:
@@ -78,7 +78,7 @@ class ActivationMaps(nn.Module):
         self.num_labels = num_classes - (self.background is not None)
         self.encoder = build_encoder(encoder, in_channels, width, output_stride)
         if stages:
-            keep_stages(vgg(self.encoder, encoder), stages)
+            keep_stages(layered(self.encoder, encoder), stages)
         self.stride = self.encoder.strides[-1]
         self.start = places(self.encoder)[self.stride]
         self.score = nn.Conv2d(self.encoder.channels[-1], self.num_labels, kernel_size=1)
@@ -138,12 +138,8 @@ def _require_options(share: float, threshold: float, input_size: int) -> None:
         raise UsageError(f"ActivationMaps: expected input_size of 0 or more, got {input_size}. 0 keeps images' sizes.")
 
 
-def vgg(encoder: Encoder, name: str) -> VGG:
-    """Return the encoder, if its stages can be counted.
-
-    Raises:
-        UsageError: It is no VGG.
-    """
-    if not isinstance(encoder, VGG):
-        raise UsageError(f"ActivationMaps: expected a VGG to leave stages out of, got {name}. Leave `stages` at 0.")
+def layered(encoder: Encoder, name: str) -> Layered:
+    """Return the encoder, if layers can be left out of it."""
+    if not isinstance(encoder, Layered):
+        raise UsageError(f"ActivationMaps: expected one of our encoders to cut, got {name}. Leave `stages` at 0.")
     return encoder

@@ -67,7 +67,7 @@ class DecoupledNet(nn.Module):
         activation_pooling: How they become the score that weighs a map in training, and from which it is traced back.
         dropout: Of fc6's and fc7's units, while the classifier is trained.
         stages: Of the trunk; 5 is VGG's, and 4 give maps of stride 16: ours, for small images. Other encoders are
-            dilated past that stride; they have 3 to 5.
+            cut at that stride.
 
     Attributes:
         classifier: Learns from tags. While all of it is frozen it stays in evaluation mode.

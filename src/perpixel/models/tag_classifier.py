@@ -66,8 +66,8 @@ class TagClassifier(nn.Module):
         encoder: Any of `encoders.build`, e.g. vgg16-bn or resnet18.
         window: Rows and columns of pool5 that fc6 sees; VGG's 7.
         dropout: Of fc6's and fc7's units, while the classifier is trained.
-        stages: Of the trunk, 1 to 5; with 4 the last map has a stride of 16, for small images. Other encoders than VGGs
-            are then dilated, and have no less than 3.
+        stages: Of the trunk, 1 to 5; with 4 the last map has a stride of 16, for small images. Other encoders are cut
+            at that stride.
 
     Raises:
         UsageError: There is no such encoder, or it has no such number of stages.

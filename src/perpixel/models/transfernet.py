@@ -96,7 +96,7 @@ class TransferNet(nn.Module):
         width: Multiplies the width of every hidden layer; 1 is the release's network.
         encoder: "vgg16" in the release; any of `encoders.build`, e.g. vgg11-bn or resnet18. The decoder mirrors it.
         stages: Of the encoder, 5 in the release: cells are 16 pixels wide. 4 or 3 make them 8 or 4, for small images.
-            Other encoders than VGGs are dilated past that stride; they have 4 to 6.
+            Other encoders are cut at that stride; 6 keep all of a ResNet.
         background: Id of the class that is never a label; -1 where the data set has none.
         input_size: Side in pixels of the square that images are seen as; of the cells that are embedded in any case.
         square: Surround images with black to a square, and resize it to `input_size`, as the release does. Without,

@@ -20,16 +20,16 @@ Differs: all but the VGG's is ours.
 Letters: N batch, C channels, H W pixels, h w cells.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from perpixel.encoders.build import build_encoder
-from perpixel.encoders.classifier import VGGS
-from perpixel.encoders.encoder import OUTPUT_STRIDES, Encoder
-from perpixel.encoders.external import External
-from perpixel.encoders.vgg import VGG, Widths, keep_stages
+from perpixel.encoders.encoder import OUTPUT_STRIDES, Encoder, Layered, keep_stages
+from perpixel.encoders.external import PREFIXES
+from perpixel.encoders.vgg import VGG, Widths
 from perpixel.errors import UsageError
 from perpixel.models.deconvnet import add, mirrored
 from perpixel.models.fcn_encoders import places, scored_maps
@@ -78,30 +78,37 @@ def build_trunk(name: str, in_channels: int, width: float, stages: int, pool_las
         name: Any of `encoders.build`, e.g. vgg16 or resnet18.
         in_channels: Image channels; 3 for RGB.
         width: Multiplies the width of every layer.
-        stages: Of a VGG, 1 to 5. Another encoder gives cells as large as a VGG's of so many stages: past that stride it
-            is dilated.
+        stages: Of a VGG, 1 to 5. Another encoder gives cells as large as a VGG's of so many stages: what lies behind is
+            left out, too, so that cells see less around them. Another library's encoder is dilated instead.
         pool_last: The last stage is pooled too: cells of 2^stages pixels, and not of half as many.
 
     Raises:
-        UsageError: There is no such encoder, it has no such number of stages, or cannot be dilated so.
+        UsageError: There is no such encoder, or it has no such number of stages.
     """
-    if name in VGGS:
-        trunk = build_encoder(name, in_channels, width)
-        assert isinstance(trunk, VGG)
-        keep_stages(trunk, stages)
-        initialize_he(trunk)
-        return trunk
     stride = 2 ** (stages if pool_last else stages - 1)
-    if stride not in OUTPUT_STRIDES:
-        known = [side.bit_length() - pool_last for side in OUTPUT_STRIDES]
+    if name.startswith(PREFIXES):
+        _require_stride(name, stride, stages, OUTPUT_STRIDES)
+        return build_encoder(name, in_channels, width, stride)
+    trunk = build_encoder(name, in_channels, width)
+    assert isinstance(trunk, Layered)
+    if isinstance(trunk, VGG):
+        keep_stages(trunk, stages)
+    else:
+        _require_stride(name, stride, stages, trunk.strides)
+        trunk.keep(max(number for number, found in enumerate(trunk.strides, start=1) if found == stride))
+    initialize_he(trunk)
+    return trunk
+
+
+def _require_stride(name: str, stride: int, stages: int, strides: Sequence[int]) -> None:
+    """Refuse cells that an encoder cannot have."""
+    if stride not in strides:
+        offset = stages - (stride.bit_length() - 1)
+        known = [found.bit_length() - 1 + offset for found in strides]
         raise UsageError(
             f"build_trunk: expected {known[0]} to {known[-1]} stages of {name}, got {stages}. Its cells are then "
-            f"{', '.join(map(str, OUTPUT_STRIDES))} pixels wide."
+            f"{', '.join(map(str, strides))} pixels wide."
         )
-    other = build_encoder(name, in_channels, width, stride)
-    if not isinstance(other, External):
-        initialize_he(other)
-    return other
 
 
 def look(encoder: Encoder, image: Float[Tensor, "N C H W"], pool_last: bool) -> Seen:

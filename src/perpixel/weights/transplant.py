@@ -11,7 +11,7 @@ Source: fcn.berkeleyvision.org, surgery.py, transplant.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -110,7 +110,10 @@ def make_plan(network: nn.Module, held: Pretrained, wanted: PixelFormat | None) 
             plan.misshapen.append(f"{key}: {_shape(tensors[tail])} in the file, {_shape(own[key])} here")
     plan.missing = list(_missing(own, places))
     used = set(places.values())
-    plan.unexpected = [f"{layer}.weight" for layer in needed if f"{layer}.weight" not in used]
+    absent = [layer for layer in needed if f"{layer}.weight" not in used]
+    behind = _behind_cut(network, needed, absent)
+    plan.unexpected = [f"{layer}.weight" for layer in absent if layer not in behind]
+    plan.notes += [f"left out, as the trunk is cut before them: {some(behind)}"] if behind else []
     plan.notes += _shape_notes(plan, held, own) + _stride_note(network, held)
     return plan
 
@@ -224,6 +227,14 @@ def _needed(held: Pretrained) -> tuple[str, ...]:
     if held.classifier in names.CLASSIFIERS:
         return names.trunk(held.classifier)
     return tuple(dict.fromkeys(key.rpartition(".")[0] for key in held.tensors if key.endswith(".weight")))
+
+
+def _behind_cut(network: nn.Module, needed: Sequence[str], absent: Sequence[str]) -> list[str]:
+    """Return the file's last layers, if the network's trunk was cut before them."""
+    if not any(getattr(part, "cut", False) for part in network.modules()):
+        return []
+    last = max((index for index, layer in enumerate(needed) if layer not in absent), default=len(needed))
+    return list(needed[last + 1 :])
 
 
 def _missing(own: dict[str, Tensor], places: dict[str, str]) -> Iterator[str]:
