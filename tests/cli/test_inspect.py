@@ -1,6 +1,7 @@
 """`perpixel inspect`: exit codes, JSON on standard output, and nothing written that was not asked for."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -87,3 +88,17 @@ def test_unusable_data_ends_with_2_and_writes_nothing(data: Path) -> None:
 def test_a_sheet_goes_where_it_is_told(data: Path, tmp_path: Path) -> None:
     assert run(data, "--sheet", tmp_path / "pages" / "one.png").exit_code == 0
     assert (tmp_path / "pages" / "one.png").is_file()
+
+
+def test_tags_without_masks_are_inspected_and_the_network_that_learns_from_them_is_named(data: Path) -> None:
+    shutil.rmtree(data / "masks")
+    (data / "tags.csv").write_text("image,tags\n" + "".join(f"{number}.png,cell\n" for number in range(6)))
+    (data / "dataset.yaml").write_text(
+        "images: images\nsplits: {val: 0.3}\nclasses: [background, cell]\ntags: tags.csv\n"
+    )
+    result = run(data)
+    assert result.exit_code == 0, result.output
+    assert "none; images with tags: 4 train, 2 val" in result.stdout
+    assert "0 with a mask, 6 with tags only" in result.stdout
+    assert "--model activation-maps" in result.stderr
+    assert not list(Path.cwd().iterdir()), "there is no mask to draw"
