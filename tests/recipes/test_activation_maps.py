@@ -8,8 +8,8 @@ from perpixel.recipes.everyday import DataFacts
 from perpixel.training.recipe import with_settings
 
 
-@pytest.mark.parametrize(("side", "stages"), [(96, 4), (256, 5)])
-def test_small_images_take_stages_from_a_vgg(side: int, stages: int) -> None:
+@pytest.mark.parametrize(("side", "stages"), [(96, 4), (256, 0)])
+def test_small_images_take_stages_from_an_encoder(side: int, stages: int) -> None:
     (recipe,) = choose_stages("activation-maps", "strong", DataFacts(40, (side, side)))
     assert (recipe.task, recipe.keep) == ("tagging", "f1")
     assert (recipe.options["encoder"], recipe.options["stages"]) == ("vgg16-bn", stages)
@@ -17,8 +17,15 @@ def test_small_images_take_stages_from_a_vgg(side: int, stages: int) -> None:
 
 @pytest.mark.parametrize("encoder", ["resnet18", "alexnet", "googlenet", "vgg13-bn"])
 def test_naming_another_encoder_is_enough(encoder: str) -> None:
+    """With all of a ResNet-18, blobs lose ten points of mean IoU on images of 64 pixels."""
     settings = [f"options.encoder={encoder}", "batch_size=3"]
     (recipe,) = choose_stages("activation-maps", "quick", DataFacts(40, (96, 96)), settings=settings)
-    assert recipe.options["stages"] == (4 if encoder == "vgg13-bn" else 0)
+    assert recipe.options["stages"] == 4
     assert recipe.batch_size == 16, "what is not the network's is set afterwards"
     build(recipe.model, 4, width=1 / 16, **with_settings(recipe, settings).options)
+
+
+def test_another_librarys_encoder_is_left_whole() -> None:
+    settings = ["options.encoder=timm:resnet18"]
+    (recipe,) = choose_stages("activation-maps", "quick", DataFacts(40, (96, 96)), settings=settings)
+    assert recipe.options["stages"] == 0

@@ -1,10 +1,10 @@
 """Class activation maps learn from tags alone, in one phase; the presets are ours."""
 
-from perpixel.encoders.classifier import VGGS
+from perpixel.encoders.external import PREFIXES
 from perpixel.recipes.stages import Stages
 from perpixel.training.recipe import Recipe, Windows
 
-WIDE = 224  # sides from which all of VGG's stages serve; in smaller images its last cells would see everything
+WIDE = 224  # sides from which all of an encoder serves; in smaller images its last cells would see everything
 MULTIPLE = 32  # sides of crops are multiples of the coarsest stride
 
 
@@ -20,7 +20,7 @@ def from_tags(recipe: Recipe) -> Stages:
     height, width = recipe.crop_size or (320, 320)
     side = max(MULTIPLE, max(height, width) // MULTIPLE * MULTIPLE)
     encoder = recipe.options.get("encoder", "vgg11-bn" if recipe.preset == "quick" else "vgg16-bn")
-    stages = 0 if encoder not in VGGS else 5 if side >= WIDE else 4
+    stages = 0 if side >= WIDE or str(encoder).startswith(PREFIXES) else 4
     options = {"encoder": encoder, "output_stride": 8, "input_size": side, "stages": stages, **recipe.options}
     return (
         recipe.replace(
