@@ -196,7 +196,9 @@ class Decoder(nn.Module):
         for number, stage in zip(range(len(self.stages), 0, -1), self.stages.values(), strict=True):
             if number <= len(unpoolings):
                 step, where = unpoolings[number - 1]
-                features = max_unpool(moved(features, step, (where.shape[-2], where.shape[-1])), where)
+                if step is not None:
+                    features = moved(features, step, (where.shape[-2], where.shape[-1]))
+                features = max_unpool(features, where)
             features = stage(features)
         return moved(self.score(features), self.last, size)
 
