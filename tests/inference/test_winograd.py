@@ -114,3 +114,22 @@ def test_threads_share_an_image_and_change_nothing() -> None:
     finally:
         torch.set_num_threads(threads)
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
+
+
+def test_part_of_a_map_is_read_where_it_lies() -> None:
+    """As from a trunk without its margin: rows and columns are left out, and none may be read."""
+    layer = WinogradConv2d(nn.Conv2d(16, 32, kernel_size=3, padding=1), relu=True)
+    whole = torch.randn(2, 16, 40, 30).contiguous(memory_format=torch.channels_last)
+    part = whole[:, :, 3:34, 5:24]
+    assert torch.equal(layer(part), layer(part.contiguous()))
+
+
+@pytest.mark.parametrize("padding", [(0, 0), (0, 2), (3, 0), (6, 7)])
+def test_compiled_sums_take_every_margin(padding: tuple[int, int]) -> None:
+    pytest.importorskip("numba")
+    torch.manual_seed(0)
+    layer = WinogradConv2d(nn.Conv2d(16, 16, kernel_size=3, padding=padding))
+    features = torch.randn(1, 16, 9, 11)
+    compiled = layer(features)
+    layer.fits = False
+    torch.testing.assert_close(compiled, layer(features), rtol=1e-4, atol=1e-5)

@@ -67,7 +67,10 @@ class WinogradConv2d(nn.Module):
         rows, columns = -(-height // self.tile), -(-width // self.tile)
         result = features.new_empty(len(features), self.tile * rows, self.tile * columns, self.out_channels)
         convolve = self._share_rows if self.fits and is_compiled() else self._convolve_rows
-        for image, convolved in zip(features.permute(0, 2, 3, 1), result, strict=True):
+        images = features.permute(0, 2, 3, 1)
+        if images.stride()[2:] != (images.shape[3], 1):
+            images = images.contiguous()
+        for image, convolved in zip(images, result, strict=True):
             convolve(image, convolved, 0, rows)
         return result[:, :height, :width].permute(0, 3, 1, 2)
 
@@ -78,19 +81,28 @@ class WinogradConv2d(nn.Module):
         """
         threads, inference = torch.get_num_threads(), torch.is_inference_mode_enabled()
         if threads == 1:
-            self._convolve_rows(image, result, first, last)
+            self._convolve_compiled(image, result, first, last)
             return
 
         def some(above: int, below: int) -> None:
             torch.set_num_threads(1)
             with torch.inference_mode(inference):
-                self._convolve_rows(image, result, first + above, first + below)
+                self._convolve_compiled(image, result, first + above, first + below)
 
         team = standing_team(threads)
         try:
             team.run(some, team.share(last - first))
         finally:
             torch.set_num_threads(threads)
+
+    def _convolve_compiled(
+        self, image: Float[Tensor, "H W C"], result: Float[Tensor, "_ _ D"], first: int, last: int
+    ) -> None:
+        """Convolve rows of tiles, the sums before and after the products compiled."""
+        from perpixel.inference.winograd_compiled import Layer, convolve_rows
+
+        step = self._rows_of_tiles(last - first, result.shape[1] // self.tile)
+        convolve_rows(image, Layer(self.kernel, self.bias, self.relu, self.padding), result, first, last, step)
 
     def _convolve_rows(
         self, image: Float[Tensor, "H W C"], result: Float[Tensor, "_ _ D"], first: int, last: int
@@ -124,9 +136,6 @@ class WinogradConv2d(nn.Module):
         """Convolve some rows of tiles."""
         tile, patch = self.tile, self.tile + self.side - 1
         rows, columns = result.shape[0] // tile, result.shape[1] // tile
-        if self.fits and is_compiled():
-            self._convolve_compiled(band, result, rows * columns)
-            return
         patches = band.unfold(0, patch, tile).unfold(1, patch, tile).permute(3, 4, 0, 1, 2).reshape(patch**2, -1)
         transformed = (self.into @ patches).view(patch**2, rows * columns, band.shape[-1])
         products = torch.bmm(transformed, self.kernel).view(patch**2, -1)
@@ -134,14 +143,6 @@ class WinogradConv2d(nn.Module):
         torch.add(tiles, self.bias, out=result.view(rows, tile, columns, tile, -1))
         if self.relu:
             result.clamp_(min=0)
-
-    def _convolve_compiled(self, band: Float[Tensor, "_ _ C"], result: Float[Tensor, "_ _ D"], tiles: int) -> None:
-        """Convolve some rows of tiles, the sums before and after the products compiled."""
-        from perpixel.inference.winograd_compiled import restore_band, transform_band
-
-        transformed = band.new_empty(len(self.kernel), tiles, band.shape[2])
-        transform_band(band, transformed, result.shape[1] // self.tile)
-        restore_band(torch.bmm(transformed, self.kernel), self.bias, self.relu, result)
 
 
 def fits_compiled(weight: Float[Tensor, "D C r r"]) -> bool:

@@ -1,18 +1,19 @@
 """Winograd's two transforms of F(4 x 4, 3 x 3), compiled: each value is read once and written once.
 
-    six rows of a band -> B down the columns -> B along the rows, a tile at a time -> (36, T, C)
+    six rows of the image -> B down the columns -> B along the rows, a tile at a time -> (36, T, C)
+    (36, T, C) @ (36, C, D), as PyTorch does it
     (36, T, D) -> A down, A along, plus the bias, clamped -> four rows of the result
 
 As matrix products, the same transforms take as long as the convolution's own product where channels are few. The
 symmetry of the points, 0 and ±a and ±b, makes them some additions: B's rows for a and −a differ in a sign.
 
-Needs Numba, an extra. Threads share the rows of tiles.
+Needs Numba, an extra.
 
 Source: Lavin & Gray, CVPR 2016, arXiv:1509.09308, Sec. 4.3; the points are those of `toom_cook`.
 Letters: C D channels in and out, T tiles.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,45 +23,69 @@ from torch import Tensor
 from perpixel.inference.toom_cook import POINTS
 from perpixel.ops.compiled import compiled
 from perpixel.ops.lanes import add_scaled, fill16, larger, load16, plus, scaled, store
-from perpixel.ops.team import standing_team
 
+TILE = 4  # pixels, its side
 LANES = 16  # channels at once; their number must be a multiple
 _, a, _, b, _ = map(float, POINTS[3])
 A, B, A2, B2, A3, B3, SUM, PRODUCT, ONE = map(np.float32, (a, b, a**2, b**2, a**3, b**3, a**2 + b**2, (a * b) ** 2, 1))
 
 
-def transform_band(band: Float[Tensor, "_ _ C"], transformed: Float[Tensor, "36 T C"], columns: int) -> None:
-    """Fill `transformed` from a band of tiles; all float32 and contiguous, C a multiple of 16."""
-    rows, channels = transformed.shape[1] // columns, band.shape[2]
-    source, target = flat(band), flat(transformed)
+class Layer(NamedTuple):
+    """A convolution.
 
-    def some(first: int, last: int) -> None:
-        down = np.empty(6 * (4 * columns + 2) * channels, np.float32)
-        into(source, target, down, first, last, rows, columns, channels)
+    Attributes:
+        kernel: Transformed.
+        bias: Added.
+        relu: Whether results are clamped at 0.
+        padding: Rows above and columns to the left of the image, of zeros.
+    """
 
-    team = standing_team(torch.get_num_threads())
-    team.run(some, team.share(rows))
+    kernel: Float[Tensor, "36 C D"]
+    bias: Float[Tensor, " D"]
+    relu: bool
+    padding: tuple[int, int]
 
 
-def restore_band(
-    products: Float[Tensor, "36 T D"], bias: Float[Tensor, " D"], relu: bool, result: Float[Tensor, "_ _ D"]
+def convolve_rows(
+    image: Float[Tensor, "H W C"], layer: Layer, result: Float[Tensor, "_ _ D"], first: int, last: int, step: int
 ) -> None:
-    """Fill `result` from the products; all float32 and contiguous, D a multiple of 16."""
-    rows, columns, channels = result.shape[0] // 4, result.shape[1] // 4, result.shape[2]
-    source, target, added = flat(products), flat(result), flat(bias)
-    floor = np.float32(0 if relu else -np.inf)
+    """Fill some rows of tiles, a band of `step` at a time.
 
-    def some(first: int, last: int) -> None:
-        down = np.empty(24 * LANES, np.float32)
-        back(source, added, floor, target, down, first, last, rows, columns, channels)
+    What a band needs is allocated once: the next one finds it in the cache.
 
-    team = standing_team(torch.get_num_threads())
-    team.run(some, team.share(rows))
+    Args:
+        image: Float32. Its values lie one after the other along a row.
+        layer: C and D are multiples of 16.
+        result: Contiguous, 4 x 4 pixels for each tile.
+        first: Row of tiles.
+        last: Row of tiles that is not filled any more.
+        step: Rows of tiles in a band.
+    """
+    (height, width, inputs), columns, outputs = image.shape, result.shape[1] // TILE, result.shape[2]
+    transformed = image.new_empty(36 * step * columns * inputs)
+    products = image.new_empty(36 * step * columns * outputs)
+    down = image.new_zeros(6 * (TILE * columns + 2) * inputs)  # its margins stay zero
+    scratch = image.new_empty(6 * max(width * inputs, 4 * LANES))
+    floor = np.float32(0 if layer.relu else -np.inf)
+    source, target, bias = flat(image), flat(result), flat(layer.bias)
+    patches, multiplied, summed, spare = map(flat, (transformed, products, down, scratch))
+    for row in range(first, last, step):
+        stop = min(row + step, last)
+        tiles = (stop - row) * columns
+        into(source, image.stride(0), height, width, *layer.padding, patches, summed, spare, row, stop, columns, inputs)
+        torch.bmm(cut(transformed, tiles, inputs), layer.kernel, out=cut(products, tiles, outputs))
+        back(multiplied, bias, floor, target, spare, row, stop, columns, outputs)
+
+
+def cut(values: Float[Tensor, " _"], tiles: int, channels: int) -> Float[Tensor, "36 T C"]:
+    """Return the part that so many tiles take."""
+    return values[: 36 * tiles * channels].view(36, tiles, channels)
 
 
 def flat(tensor: Tensor) -> Any:
-    """Return the same memory as an array of one axis."""
-    return tensor.detach().view(-1).numpy()
+    """Return the same memory as an array of one axis, with what lies between the rows."""
+    reach = sum((length - 1) * step for length, step in zip(tensor.shape, tensor.stride(), strict=True)) + 1
+    return tensor.detach().as_strided((reach,), (1,)).numpy()
 
 
 @compiled
@@ -79,18 +104,52 @@ def six(source: Any, at: int, step: int, target: Any, to: int, stride: int) -> N
 
 
 @compiled
-def into(band: Any, transformed: Any, down: Any, first: int, last: int, rows: int, columns: int, channels: int) -> None:
-    """Transform the patches of some rows of tiles."""
-    width = (4 * columns + 2) * channels
-    product = rows * columns * channels
+def into(
+    image: Any, stride: int, height: int, width: int, above: int, left: int, transformed: Any, down: Any, rows: Any,
+    first: int, last: int, columns: int, channels: int,
+) -> None:  # fmt: skip
+    """Transform the patches of some rows of tiles.
+
+    Args:
+        image: Flat; a row begins every `stride` values.
+        stride: See `image`.
+        height: H.
+        width: W.
+        above: Rows of zeros above the image.
+        left: Columns of zeros to its left.
+        transformed: Is filled.
+        down: Room for a row of tiles that is transformed down its columns; zero where no image is.
+        rows: Room for six rows of the image.
+        first: Row of tiles.
+        last: Row of tiles that is not transformed any more.
+        columns: Tiles in a row.
+        channels: C.
+    """
+    values, padded, product = width * channels, (4 * columns + 2) * channels, (last - first) * columns * channels
     for row in range(first, last):
-        for x in range(0, width, LANES):
-            six(band, 4 * row * width + x, width, down, x, width)
+        top = 4 * row - above
+        if top >= 0 and top + 6 <= height:
+            for x in range(0, values, LANES):
+                six(image, top * stride + x, stride, down, left * channels + x, padded)
+        else:
+            with_zeros(image, stride, height, top, rows, values)
+            for x in range(0, values, LANES):
+                six(rows, x, values, down, left * channels + x, padded)
         for i in range(6):
             for tile in range(columns):
-                start, to = i * width + 4 * tile * channels, 6 * i * product + (row * columns + tile) * channels
+                start = i * padded + 4 * tile * channels
+                to = 6 * i * product + ((row - first) * columns + tile) * channels
                 for c in range(0, channels, LANES):
                     six(down, start + c, channels, transformed, to + c, product)
+
+
+@compiled
+def with_zeros(image: Any, stride: int, height: int, top: int, rows: Any, values: int) -> None:
+    """Copy six rows of an image, and zeros where it has none."""
+    for i in range(6):
+        seen = 0 <= top + i < height
+        for x in range(values):
+            rows[i * values + x] = image[(top + i) * stride + x] if seen else np.float32(0)
 
 
 @compiled
@@ -110,15 +169,15 @@ def four(source: Any, at: int, step: int) -> Any:
 @compiled
 def back(
     products: Any, bias: Any, floor: Any, result: Any, down: Any,
-    first: int, last: int, rows: int, columns: int, channels: int,
+    first: int, last: int, columns: int, channels: int,
 ) -> None:  # fmt: skip
     """Turn the products of some rows of tiles into pixels."""
-    product, width = rows * columns * channels, 4 * columns * channels
+    product, width = (last - first) * columns * channels, 4 * columns * channels
     least = fill16(floor)
     for row in range(first, last):
         for tile in range(columns):
             for c in range(0, channels, LANES):
-                at = (row * columns + tile) * channels + c
+                at = ((row - first) * columns + tile) * channels + c
                 for j in range(6):
                     y0, y1, y2, y3 = four(products, j * product + at, 6 * product)
                     store(down, j * LANES, y0)
