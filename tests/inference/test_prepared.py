@@ -11,6 +11,7 @@ from perpixel.crf.options import CrfOptions
 from perpixel.data.normalization import Normalization
 from perpixel.inference import prepared as module
 from perpixel.inference.packed import PackedConv2d
+from perpixel.inference.pooled import CompiledMaxPool2d
 from perpixel.inference.prepared import can_follow, chosen_ways, prepare_for_inference
 from perpixel.inference.winograd import WinogradConv2d
 from perpixel.models.catalog import build
@@ -99,7 +100,7 @@ def test_a_result_that_something_else_reads_too_stays_as_it_is(kind: type[ReadTw
 
 
 def test_layers_are_measured_at_the_size_they_will_see() -> None:
-    network = nn.Sequential(nn.Conv2d(3, 16, 3), nn.MaxPool2d(2), nn.Conv2d(16, 16, 3, padding=1), nn.Conv2d(16, 16, 1))
+    network = nn.Sequential(nn.Conv2d(3, 16, 3), nn.AvgPool2d(2), nn.Conv2d(16, 16, 3, padding=1), nn.Conv2d(16, 16, 1))
     with torch.no_grad():
         shapes = module.input_shapes(network, torch.zeros(1, 3, 22, 42))
     assert shapes == {"0": (1, 3, 22, 42), "2": (1, 16, 10, 20), "3": (1, 16, 10, 20)}
@@ -196,3 +197,16 @@ def test_networks_that_do_more_than_convolve_stay_what_they_are(
     image = torch.randn(1, 3, 64, 80)
     with torch.inference_mode():
         torch.testing.assert_close(prepared(image).exp(), network(image).exp(), rtol=1e-2, atol=1e-3)
+
+
+def test_poolings_are_compiled_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pooling rounds nothing: the logits are the same to the bit."""
+    pytest.importorskip("numba")
+    forced(CompiledMaxPool2d, monkeypatch)
+    network, image = trained("fcn8s"), torch.randn(1, 3, 21, 34)
+    prepared = prepare_for_inference(network, (32, 48))
+    monkeypatch.setattr(module, "choose", lambda *_: nn.Conv2d)
+    plain = prepare_for_inference(network, (32, 48))
+    assert sum(isinstance(layer, CompiledMaxPool2d) for layer in prepared.modules()) == 5
+    with torch.inference_mode():
+        assert torch.equal(prepared(image), plain(image))

@@ -98,7 +98,7 @@ def test_values_and_gradients_are_those_of_pytorch_to_the_bit(
     """Ties, both zeros, infinities and NaN included; the memory layout is kept; with Numba and without."""
     with pytest.MonkeyPatch.context() as patch:
         if not compiled:
-            patch.setattr(unpool, "_compiled_functions", lambda: None)
+            patch.setattr(unpool, "compiled_functions", lambda: None)
         compare(size, layout, dtype, special, seed, channels)
 
 

@@ -4,9 +4,10 @@
     convolution, batch normalisation -> one convolution         the averages are constants by now
     channels first -> channels last                             what convolutions prefer
     convolution, ReLU -> one operator, weights laid out before  \
-    3 x 3 convolution, ReLU -> Winograd's                       / measured, layer by layer
+    3 x 3 convolution, ReLU -> Winograd's                        | measured, layer by layer
+    max pooling -> compiled                                     /
 
-Nothing is guessed: each convolution is timed in every way on a map of the size that it will see.
+Nothing is guessed: each layer is timed in every way on a map of the size that it will see.
 """
 
 import copy
@@ -15,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -24,12 +25,13 @@ from torch.overrides import TorchFunctionMode
 
 from perpixel.inference.margin import narrow_margins
 from perpixel.inference.packed import PackedConv2d, is_available
+from perpixel.inference.pooled import CompiledMaxPool2d, is_halving
 from perpixel.inference.winograd import WinogradConv2d
 
 GAIN = 0.95  # of the plain layer's time; a tie is left alone
 ROUNDS = 3
 SMALL = 33  # side of the image that shows which layers belong together
-WAYS: dict[str, Any] = {way.__name__: way for way in (PackedConv2d, WinogradConv2d)}
+WAYS: dict[str, Any] = {way.__name__: way for way in (PackedConv2d, WinogradConv2d, CompiledMaxPool2d)}
 Shape = tuple[int, ...]
 
 
@@ -62,7 +64,7 @@ def prepare_for_inference(
             follow(prepared, ways)
             return prepared
         image = torch.zeros(1, in_channels, *image_size).contiguous(memory_format=torch.channels_last)
-        replace_convolutions(prepared, input_shapes(prepared, image, lent))
+        replace_layers(prepared, input_shapes(prepared, image, lent))
     return prepared
 
 
@@ -141,7 +143,7 @@ class Reads(TorchFunctionMode):
 
 
 def input_shapes(network: nn.Module, image: Tensor, lent: Collection[nn.Module] = ()) -> dict[str, Shape]:
-    """Return the shape that reaches each convolution for which there may be a faster way.
+    """Return the shape that reaches each layer for which there may be a faster way.
 
     Args:
         network: That is prepared.
@@ -153,7 +155,7 @@ def input_shapes(network: nn.Module, image: Tensor, lent: Collection[nn.Module] 
     def note(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         return lambda _, given: shapes.update({name: tuple(given[0].shape)})
 
-    layers = [(name, layer) for name, layer in network.named_modules() if is_plain(layer) and layer not in lent]
+    layers = [(name, layer) for name, layer in network.named_modules() if ways(layer) and layer not in lent]
     hooks = [layer.register_forward_pre_hook(note(name)) for name, layer in layers]
     network(image)
     for hook in hooks:
@@ -161,7 +163,7 @@ def input_shapes(network: nn.Module, image: Tensor, lent: Collection[nn.Module] 
     return shapes
 
 
-def is_plain(layer: nn.Module) -> bool:
+def is_plain(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
     """Return whether a layer is a convolution of all channels, with zeros around the map."""
     return (
         isinstance(layer, nn.Conv2d)
@@ -180,42 +182,38 @@ def is_candidate(layer: nn.Conv2d) -> bool:
     )
 
 
-def replace_convolutions(network: nn.Module, shapes: dict[str, Shape]) -> None:
-    """Put in each convolution's place, and its ReLU's, what is fastest; layers alike are measured once."""
+def replace_layers(network: nn.Module, shapes: dict[str, Shape]) -> None:
+    """Put in each layer's place, and its ReLU's, what is fastest; layers alike are measured once."""
     relus = following_relus(network)
     fastest: dict[tuple[object, ...], type[nn.Module]] = {}
     for name, shape in shapes.items():
         layer = network.get_submodule(name)
-        assert isinstance(layer, nn.Conv2d)
         relu = name in relus
-        key = (shape, layer.weight.shape, layer.stride, layer.padding, layer.dilation, relu)
+        key = (shape, str(layer), relu)
         if key not in fastest:
             fastest[key] = choose(layer, shape, relu)
-        if fastest[key] is not nn.Conv2d:
+        if fastest[key] in WAYS.values():
             replace(network, name, fastest[key](layer, relu))
             if relu:
                 replace(network, relus[name], nn.Identity())
 
 
 def chosen_ways(network: nn.Module) -> dict[str, str]:
-    """Return the class of every convolution of a prepared network that is not a plain one any more, by its name."""
+    """Return the class of every layer of a prepared network that was replaced, by its name."""
     return {name: type(layer).__name__ for name, layer in network.named_modules() if type(layer) in WAYS.values()}
 
 
 def can_follow(network: nn.Module, chosen: Mapping[str, str], lent: Collection[nn.Module] = ()) -> bool:
-    """Return whether convolutions of these names are there, and may be computed in these ways here."""
+    """Return whether layers of these names are there, and may be computed in these ways here."""
     layers = dict(network.named_modules())
     return all(
-        isinstance(layer := layers.get(name), nn.Conv2d)
-        and is_plain(layer)
-        and layer not in lent
-        and WAYS.get(way) in ways(layer)
+        (layer := layers.get(name)) is not None and layer not in lent and WAYS.get(way) in ways(layer)
         for name, way in chosen.items()
     )
 
 
 def follow(network: nn.Module, chosen: Mapping[str, str]) -> None:
-    """Put in each convolution's place, and its ReLU's, what was chosen."""
+    """Put in each layer's place, and its ReLU's, what was chosen."""
     relus = following_relus(network)
     for name, way in chosen.items():
         replace(network, name, WAYS[way](network.get_submodule(name), name in relus))
@@ -242,11 +240,11 @@ def replace(network: nn.Module, name: str, layer: nn.Module) -> None:
     setattr(network.get_submodule(parent), leaf, layer)
 
 
-def choose(layer: nn.Conv2d, shape: Shape, relu: bool) -> type[nn.Module]:
-    """Return the class of the fastest way, `nn.Conv2d` for the layer as it is."""
+def choose(layer: nn.Module, shape: Shape, relu: bool) -> type[nn.Module]:
+    """Return the class of the fastest way, its own for the layer as it is."""
     features = torch.randn(shape).contiguous(memory_format=torch.channels_last)
     plain = nn.Sequential(layer, nn.ReLU(inplace=True)) if relu else layer
-    best: type[nn.Module] = nn.Conv2d
+    best: type[nn.Module] = type(layer)
     least = GAIN * seconds(plain, features)
     for way in ways(layer):
         taken = seconds(way(layer, relu), features)
@@ -255,9 +253,11 @@ def choose(layer: nn.Conv2d, shape: Shape, relu: bool) -> type[nn.Module]:
     return best
 
 
-def ways(layer: nn.Conv2d) -> list[type[nn.Module]]:
+def ways(layer: nn.Module) -> list[type[nn.Module]]:
     """Return the other classes that could do a layer's work."""
-    return [*([PackedConv2d] if is_available() else []), *([WinogradConv2d] if is_candidate(layer) else [])]
+    if is_plain(layer):
+        return [*([PackedConv2d] if is_available() else []), *([WinogradConv2d] if is_candidate(layer) else [])]
+    return [CompiledMaxPool2d] if is_halving(layer) else []
 
 
 def seconds(layer: nn.Module, features: Tensor) -> float:

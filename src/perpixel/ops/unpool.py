@@ -203,11 +203,12 @@ def _pool(features: Tensor) -> tuple[Tensor, UInt8[Tensor, "N C h w"]]:
 
 def _compiled(features: Tensor) -> ModuleType | None:
     """Return the compiled functions where there are any for such a map."""
-    return _compiled_functions() if features.device.type == "cpu" and features.dtype == torch.float32 else None
+    return compiled_functions() if features.device.type == "cpu" and features.dtype == torch.float32 else None
 
 
 @cache
-def _compiled_functions() -> ModuleType | None:
+def compiled_functions() -> ModuleType | None:
+    """Return `unpool_compiled` where Numba is installed."""
     try:
         return import_module("perpixel.ops.unpool_compiled")
     except ImportError:  # no Numba

@@ -3,6 +3,7 @@
     four corners -> larger of each two, with its code -> the maximum and its code     pool
     a value and its code -> the value in one corner, zero in three                    place
     four corners and a code -> the value that the code names                          pick
+    four corners -> the maximum alone, in a map that may be part of another           halve
 
 For maps in float32 whose channels are last, on a CPU. Needs Numba, an extra; results equal PyTorch's to the bit.
 
@@ -42,6 +43,18 @@ def place(values: Float[Tensor, "N C h w"], codes: UInt8[Tensor, "N C h w"], pla
 def pick(features: Float[Tensor, "N C H W"], codes: UInt8[Tensor, "N C h w"], picked: Float[Tensor, "N C h w"]) -> None:
     """Fill `picked` with what lies in the corners that the codes name."""
     run(pick_rows, features, [picked, codes])
+
+
+def halve(image: Float[Tensor, "H W C"], halved: Float[Tensor, "h w C"]) -> None:
+    """Fill `halved`, contiguous, with the maxima; h and w may be rounded up or down. Channels lie side by side."""
+    height, width, channels = image.shape
+    below, right = image.stride()[:2]
+    reach = (height - 1) * below + (width - 1) * right + channels
+    full, target = image.detach().as_strided((reach,), (1,)).numpy(), halved.detach().view(-1).numpy()
+    team = standing_team(torch.get_num_threads())
+    team.run(
+        halve_rows, team.share(halved.shape[0]), full, target, height, width, below, right, halved.shape[1], channels
+    )
 
 
 def run(rows: Callable[..., None], full: Tensor, halved: Sequence[Tensor]) -> None:
@@ -87,6 +100,30 @@ def pool_rows(
                         if value > most or value != value:
                             most, code = value, corner
                 pooled[to + c], codes[to + c] = most, code
+                c += 1
+
+
+@compiled
+def halve_rows(
+    first: int, last: int, full: Any, halved: Any,
+    height: int, width: int, below: int, right: int, columns: int, channels: int,
+) -> None:  # fmt: skip
+    """Take the maxima of some rows of windows; for a corner that a window lacks, its neighbour counts twice."""
+    for row in range(first, last):
+        down = below if 2 * row + 1 < height else 0
+        for column in range(columns):
+            across = right if 2 * column + 1 < width else 0
+            at, to, c = 2 * row * below + 2 * column * right, (row * columns + column) * channels, 0
+            while c + LANES <= channels:
+                most16(full, at + c, across, down, halved, to + c)
+                c += LANES
+            while c < channels:
+                most = full[at + c]
+                for corner in range(1, 4):
+                    value = full[at + c + corner % 2 * across + corner // 2 * down]
+                    if value > most or value != value:
+                        most = value
+                halved[to + c] = most
                 c += 1
 
 
@@ -178,6 +215,22 @@ def pool16(typing: Any, full: Any, at: Any, right: Any, below: Any, pooled: Any,
         return context.get_dummy_value()
 
     return typed(full, pooled, codes), build
+
+
+@intrinsic
+def most16(typing: Any, full: Any, at: Any, right: Any, below: Any, halved: Any, to: Any) -> Any:
+    """Store the largest of four corners, NaN before all else."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        most, *others = (builder.load(corner, align=4) for corner in corners(context, builder, signature, arguments))
+        for value in others:
+            wins = builder.or_(builder.fcmp_ordered(">", value, most), builder.fcmp_unordered("uno", value, value))
+            most = builder.select(wins, value, most)
+        array = context.make_array(signature.args[4])(context, builder, arguments[4])
+        builder.store(most, pointer(builder, array, arguments[5], VALUES), align=4)
+        return context.get_dummy_value()
+
+    return types.void(full, types.intp, types.intp, types.intp, halved, types.intp), build
 
 
 @intrinsic
