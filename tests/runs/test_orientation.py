@@ -63,7 +63,7 @@ def test_a_single_row_has_no_halves() -> None:
 
 
 @pytest.mark.parametrize(("stands", "scale"), [(True, (0.6, 1.8)), (False, (1.0, 1.0))])
-def test_only_images_without_an_up_are_mirrored_both_ways(stands: bool, scale: tuple[float, float]) -> None:
+def test_only_images_without_an_up_are_laid_all_eight_ways(stands: bool, scale: tuple[float, float]) -> None:
     augmentation = quick("unet-same", DataFacts(16, (512, 512), stands)).augmentation
     assert augmentation.scale == scale
-    assert augmentation.vertical_flip == (0.0 if stands else 0.5)
+    assert augmentation.vertical_flip == augmentation.transpose == (0.0 if stands else 0.5)

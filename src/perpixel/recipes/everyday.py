@@ -83,13 +83,13 @@ def strong(model: str, data: DataFacts, budget: Budget | None = None) -> Recipe:
 
 
 def _augmentation(data: DataFacts, scale: tuple[float, float], color: float) -> Augmentation:
-    """Vary photos as cameras do; what has no up is seen from one distance, as by a microscope, and mirrored both ways.
+    """Vary photos as cameras do; what has no up is seen from one distance, as by a microscope, and laid all eight ways.
 
     Resampling would also smooth away the noise that such images are full of, and the network would miss it later.
     """
     if data.upright:
         return Augmentation(scale=scale, flip=0.5, color=color)
-    return Augmentation(scale=(1.0, 1.0), flip=0.5, vertical_flip=0.5, color=color)
+    return Augmentation(scale=(1.0, 1.0), flip=0.5, vertical_flip=0.5, transpose=0.5, color=color)
 
 
 def _crop(side: int, most: int) -> int:

@@ -1,7 +1,7 @@
 """Whether images have an up and a down: streets have, cells under a microscope have not.
 
 Photos show sky above and ground below, and are mirrored left and right only. What looks the same above and below
-may be mirrored both ways, and is usually seen from one distance.
+may be laid in any way, and is usually seen from one distance.
 """
 
 from collections.abc import Sequence

@@ -321,8 +321,8 @@ def _mirrored(recipe: Recipe) -> tuple[str, ...]:
     if recipe.preset not in OWN_PRESETS or not recipe.augmentation.vertical_flip:
         return ()
     return (
-        "Images look alike above and below: they are mirrored both ways, and kept at one scale. If yours have an up: "
-        "--set augmentation.vertical_flip=0 augmentation.scale=[0.6,1.8].",
+        "Images look alike above and below: they are mirrored both ways, transposed, and kept at one scale. If yours "
+        "have an up: --set augmentation.vertical_flip=0 augmentation.transpose=0 augmentation.scale=[0.6,1.8].",
     )
 
 
