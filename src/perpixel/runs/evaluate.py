@@ -19,6 +19,7 @@ from perpixel.metrics.boundary import Boundary
 from perpixel.metrics.confusion import Confusion
 from perpixel.metrics.scores import Scores
 from perpixel.runs.predicting.inputs import Failure
+from perpixel.training.machine import keep_freed_memory
 
 MUCH_IGNORED = 0.2  # share of ignored pixels from which a score says little about the images
 NAMED = 5  # best and worst images in the JSON
@@ -144,6 +145,7 @@ def evaluate(
         tags = f" {split} has tags alone: no IoU follows from them." if dataset.pictures(split) else ""
         raise DataError(f"evaluate: expected pairs in {split}, found none.{tags} Look with `perpixel inspect`.")
     segmenter.check(options)
+    keep_freed_memory()
     segmenter.expect(len(pairs))
     seams = Seams()
     confusion, boundary, failed = Confusion(segmenter.num_classes), Boundary(segmenter.num_classes), []

@@ -46,8 +46,8 @@ class Plan:
 def keep_freed_memory() -> None:
     """Tell glibc to reuse freed memory instead of handing it back to the kernel.
 
-    A training step allocates and frees the same large tensors again and again; by default each one is
-    mapped and zeroed anew by the kernel. Elsewhere than on Linux with glibc this does nothing.
+    A training step, or one image after another, allocates and frees the same large tensors again and again; by default
+    each one is mapped and zeroed anew by the kernel. Elsewhere than on Linux with glibc this does nothing.
 
     Source: mallopt(3): M_MMAP_MAX = -4, M_TRIM_THRESHOLD = -1, M_TOP_PAD = -2.
     """

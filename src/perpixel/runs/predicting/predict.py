@@ -32,6 +32,7 @@ from perpixel.runs.predicting.record import RECORD, Earlier, Journal, Prediction
 from perpixel.runs.predicting.steps import Steps, Task, Wanted, how, one_line
 from perpixel.runs.predicting.vectors import join_all
 from perpixel.runs.predicting.videos import Films
+from perpixel.training.machine import keep_freed_memory
 
 __all__ = ["RECORD", "Predictions", "Wanted", "predict_inputs"]
 
@@ -116,6 +117,7 @@ class _Work:
 
     def run(self) -> None:
         """Do all images."""
+        keep_freed_memory()
         self.segmenter.expect(len(self.inputs), self.record.prepared)
         try:
             with contextlib.suppress(_DiskFullError):
