@@ -28,6 +28,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from perpixel.ops.recording import is_recorded
+
 BAND_BYTES = 2**21  # of a map, for each thread: with its indices and results it nearly fits a second-level cache
 INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # as wide as a value
 
@@ -68,7 +70,7 @@ def max_pool(features: Float[Tensor, "N C H W"], kernel_size: int = 2) -> tuple[
     Source: Badrinarayanan et al., "SegNet", TPAMI 2017, Sec. 3; Caffe's pooling layer for the rounding.
     """
     size = (features.shape[-2], features.shape[-1])
-    if kernel_size == 2 and not _traced():
+    if kernel_size == 2 and not is_recorded():
         pooled, packed = _Pool.apply(features)  # type: ignore[no-untyped-call]
         return pooled, Switches(packed, tuple(pooled.shape), size, _is_channels_last(features))
     pooled, indices = functional.max_pool2d(features, kernel_size, kernel_size, ceil_mode=True, return_indices=True)
@@ -317,8 +319,3 @@ def _format(channels_last: bool) -> torch.memory_format:
 
 def _size(features: Tensor) -> tuple[int, int]:
     return features.shape[-2], features.shape[-1]
-
-
-def _traced() -> bool:
-    """Return whether a graph is being recorded: it gets PyTorch's own pooling, which exporters know."""
-    return torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
