@@ -26,6 +26,7 @@ from perpixel.models.fcn_encoders import places, scored_maps
 from perpixel.models.initialize import initialize_he
 from perpixel.ops.batch_norm import BatchNorm2d
 from perpixel.ops.bilinear import enlarge
+from perpixel.ops.recording import is_recorded
 
 WIDTHS = (64, 128, 256, 512, 1024)
 WIDEST = 256  # of a decoder on another encoder
@@ -166,6 +167,8 @@ def crop_to(skip: Float[Tensor, "N C h w"], features: Float[Tensor, "N C H W"]) 
     Negative padding rather than a slice: a slice ties an exported graph to the parity of this size.
     """
     excess = [features.shape[axis] - skip.shape[axis] for axis in (-1, -2)]
+    if not is_recorded() and not any(excess):
+        return features  # padding by nothing is a copy, and another one on the way back
     return functional.pad(features, (0, -excess[0], 0, -excess[1]))
 
 
