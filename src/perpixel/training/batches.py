@@ -162,9 +162,9 @@ def normalize(pixels: Tensor, normalization: Normalization) -> Tensor:
 
     The same numbers as `Normalization.apply`, which works on arrays.
     """
-    image = pixels.permute(0, 3, 1, 2).float()
-    mean, std = (image.new_tensor(values).view(-1, 1, 1) for values in (normalization.mean, normalization.std))
-    image = image.sub_(mean).mul_(1 / std)
+    rows = pixels.flatten(2).float()  # a row of an image at a time: three channels are too few for a vector
+    mean, std = (rows.new_tensor(values).repeat(pixels.shape[2]) for values in (normalization.mean, normalization.std))
+    image = rows.sub_(mean).mul_(1 / std).view(pixels.shape).permute(0, 3, 1, 2)
     return image.flip(1) if normalization.order == "bgr" else image
 
 
