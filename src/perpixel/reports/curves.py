@@ -36,7 +36,8 @@ def chart(
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         body.append(f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2"/>')
         body += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{color}"/>' for x, y in points]
-        body.append(f'<text x="{MARGIN + 90 + 110 * index}" y="14" fill="{color}">{escape(name)}</text>')
+        end = WIDTH - 12 - 110 * (len(lines) - 1 - index)  # from the right: titles are of any length
+        body.append(f'<text x="{end}" y="14" text-anchor="end" fill="{color}">{escape(name)}</text>')
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" role="img" aria-label="{escape(title)}" '
         'style="max-width:100%;font:12px system-ui,sans-serif">'
