@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from perpixel.data.dataset import open_dataset
+from perpixel.data.synthetic.object_clutter import Place, coated
+from perpixel.data.synthetic.object_shapes import KINDS
 from perpixel.data.synthetic.objects import CLASSES, OBJECTS, scene, write
 from perpixel.errors import UsageError
 
@@ -77,3 +79,30 @@ def test_what_is_written_is_a_data_set_with_tags(tmp_path: Path) -> None:
         assert said == tuple(np.flatnonzero(data.tags(picture))), "the file says what the mask shows"
     assert spec.pixel_counts is not None
     assert sum(spec.pixel_counts) == 3 * 64 * 64
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_a_coat_leaves_the_share_that_tells_the_kind_and_part_of_its_pattern(name: str) -> None:
+    rng = _generator(6)
+    place = Place.draw((96, 96), (48, 48), 30, rng)
+    look = KINDS[name].draw(place.u, place.v)
+    kept = look.inside & ~coated(place, look, 0.35, rng)
+    assert kept.sum() / look.inside.sum() == pytest.approx(0.35, abs=0.02)
+    assert (kept & ~look.plain).any()
+
+
+def test_all_of_an_object_tells_its_kind_unless_asked() -> None:
+    pixels, target = scene((2, 3), SIZE)
+    assert (pixels == scene((2, 3), SIZE, telling=1.0)[0]).all()
+    other, _ = scene((2, 3), SIZE, telling=0.5)
+    assert (pixels[target > 0] != other[target > 0]).any()
+
+
+@pytest.mark.parametrize("telling", [0.0, -0.1, 1.5])
+def test_what_tells_is_a_share(telling: float) -> None:
+    with pytest.raises(UsageError, match="expected telling above 0 and at most 1"):
+        scene(0, SIZE, telling=telling)
+
+
+def _generator(seed: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(seed))

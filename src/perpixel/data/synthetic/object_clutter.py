@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perpixel.data.synthetic.object_patterns import Plane, checks, dots, rings, scales, sectors, speckle, stripes
-from perpixel.data.synthetic.object_shapes import KINDS, PLAIN_HUES
+from perpixel.data.synthetic.object_shapes import KINDS, PLAIN_HUES, Look
 from perpixel.data.synthetic.surface import Colors, smooth_noise
 
 Window = tuple[slice, slice]
@@ -114,8 +114,15 @@ def _pattern(place: Place, rng: np.random.Generator) -> Plane:
     return made[choice]()
 
 
-def paint_object(place: Place, name: str, rng: np.random.Generator) -> tuple[Mask, Colors]:
-    """Return an object's outline and colours at a place."""
+def paint_object(place: Place, name: str, rng: np.random.Generator, telling: float = 1.0) -> tuple[Mask, Colors]:
+    """Return an object's outline and colours at a place.
+
+    Args:
+        place: Where.
+        name: Its kind.
+        rng: Decides everything else.
+        telling: Share of its area that looks like its kind; the rest wears the coat of all kinds.
+    """
     kind = KINDS[name]
     look = kind.draw(place.u, place.v)
     value = rng.uniform(0.55, 0.95)
@@ -125,7 +132,30 @@ def paint_object(place: Place, name: str, rng: np.random.Generator) -> tuple[Mas
     plain = hsv(rng.choice(PLAIN_HUES), rng.uniform(0.1, 0.5), rng.uniform(0.35, 0.85))
     colors = one + look.pattern[..., None] * (other - one)
     colors = np.where(look.plain[..., None], plain, colors)
+    if telling < 1:
+        colors = np.where(coated(place, look, telling, rng)[..., None], _coat(place, rng), colors)
     return look.inside, _shade(colors, place, rng)
+
+
+def coated(place: Place, look: Look, telling: float, rng: np.random.Generator) -> Mask:
+    """Return where a coat is: everywhere but in the share of the object nearest to a point of its pattern."""
+    rows, columns = np.nonzero(look.inside & ~look.plain)
+    if not rows.size:
+        return np.zeros_like(look.inside)
+    chosen = int(rng.integers(rows.size))
+    row, column = rows[chosen], columns[chosen]
+    away = np.hypot(place.u - place.u[row, column], place.v - place.v[row, column])
+    coat: Mask = away > np.quantile(away[look.inside], telling)
+    return coat
+
+
+def _coat(place: Place, rng: np.random.Generator) -> Colors:
+    """Return what objects of all kinds wear, and clutter does not: wavy bands, of any hue."""
+    hue, saturation, value = rng.random(), rng.uniform(0.2, 0.7), rng.uniform(0.6, 0.95)
+    one, other = hsv(hue, saturation, value), hsv(hue, saturation, 0.55 * value)
+    waves = place.v + np.float32(0.12) * np.sin(np.float32(9) * place.u)
+    coat: Colors = one + stripes(place.u, waves, 9, np.pi / 2)[..., None] * (other - one)
+    return coat
 
 
 def _shade(colors: NDArray[np.floating], place: Place, rng: np.random.Generator) -> Colors:

@@ -56,7 +56,10 @@ class _Sheet:
 
 
 def scene(
-    seed: int | tuple[int, ...], image_size: tuple[int, int] = IMAGE_SIZE, objects: Sequence[str] = OBJECTS
+    seed: int | tuple[int, ...],
+    image_size: tuple[int, int] = IMAGE_SIZE,
+    objects: Sequence[str] = OBJECTS,
+    telling: float = 1.0,
 ) -> tuple[Pixels, Target]:
     """Draw one picture of one to five objects.
 
@@ -64,12 +67,16 @@ def scene(
         seed: Non-negative; the same seed, size and objects give the same picture in every process.
         image_size: (H, W), each at least 16.
         objects: The kinds that may occur.
+        telling: Share of an object's area that has its kind's pattern and colours, above 0; the rest wears wavy bands
+            of any hue, whatever the kind. On photographs too the head tells a cat from a dog, and fur does not.
 
     Returns: RGB pixels, uint8 (H, W, 3), and class ids, uint8 (H, W): indices into CLASSES.
     Raises:
-        UsageError: The size is too small, or a kind is unknown.
+        UsageError: The size is too small, a kind is unknown, or `telling` is no share.
     """
     check_size(image_size)
+    if not 0 < telling <= 1:
+        raise UsageError(f"scene: expected telling above 0 and at most 1, got {telling}. It is a share of each object.")
     unknown = [name for name in objects if name not in OBJECTS]
     if unknown or not objects:
         raise UsageError(f"scene: expected kinds of objects, got {unknown or 'none'}. Known: {', '.join(OBJECTS)}.")
@@ -78,21 +85,21 @@ def scene(
     sheet = _Sheet(paint_ground(size, rng), np.zeros(size, np.uint8), [0], [0])
     paint_clutter(sheet.colors, int(rng.integers(4, 15)), (0.06, 0.45), rng)
     for _ in range(int(rng.integers(1, MOST + 1))):
-        _place(sheet, OBJECTS.index(objects[int(rng.integers(len(objects)))]), rng)
+        _place(sheet, OBJECTS.index(objects[int(rng.integers(len(objects)))]), rng, telling)
     _cover(sheet, rng)
     ids = np.array(sheet.kinds, np.uint8)[sheet.owners]
     blocks = sheet.colors.reshape(image_size[0], FINER, image_size[1], FINER, 3)
     return photograph(blocks.mean((1, 3)), rng), np.ascontiguousarray(ids[FINER // 2 :: FINER, FINER // 2 :: FINER])
 
 
-def _place(sheet: _Sheet, kind: int, rng: np.random.Generator) -> None:
+def _place(sheet: _Sheet, kind: int, rng: np.random.Generator, telling: float) -> None:
     """Put an object where it hides no other; the last attempt's place is given up too."""
     height, width = sheet.owners.shape
     for _ in range(ATTEMPTS):
         radius = min(height, width) * 0.5 * float(np.exp(rng.uniform(np.log(0.26), np.log(0.7))))
         centre = (rng.uniform(0.5 * radius, height - 0.5 * radius), rng.uniform(0.5 * radius, width - 0.5 * radius))
         place = Place.draw((height, width), centre, radius, rng)
-        inside, colors = paint_object(place, OBJECTS[kind], rng)
+        inside, colors = paint_object(place, OBJECTS[kind], rng, telling)
         if sheet.may_cover(place, inside):
             sheet.colors[place.window][inside] = colors[inside]
             sheet.owners[place.window][inside] = len(sheet.kinds)
@@ -118,6 +125,7 @@ def write(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
     objects: Sequence[str] = OBJECTS,
+    telling: float = 1.0,
 ) -> DatasetSpec:
     """Write pictures as images/SPLIT, masks/SPLIT, tags.csv and dataset.yaml.
 
@@ -128,16 +136,17 @@ def write(
         seed: Non-negative; the same seed, size, counts and objects write the same pixels.
         progress: Called with (pictures written, pictures in all) after each.
         objects: The kinds that may occur; all of them stay classes.
+        telling: As of `scene`.
 
     Returns: What dataset.yaml says, statistics of the split "train" included.
     Raises:
-        UsageError: The size is too small, a kind is unknown, or there is nothing to write.
+        UsageError: The size is too small, a kind is unknown, `telling` is no share, or there is nothing to write.
     """
     colors = ((0, 0, 0), *distinct_colors(len(OBJECTS)))
     rows: list[tuple[str, list[str]]] = []
 
     def draw(index: int) -> tuple[Pixels, Target]:
-        return scene((seed, index), image_size, objects)
+        return scene((seed, index), image_size, objects, telling)
 
     def note(split: str, name: str, target: Target) -> None:
         rows.append((f"{split}/{name}", [CLASSES[i] for i in np.unique(target) if i]))
