@@ -18,7 +18,8 @@ The released embedding is one matrix over all 20 x 20 cells of an image of 320 x
 parameters; other images are surrounded to a square and resized. Two options of ours lift that: `square`, `embedding`.
 
 Traps: the release's comment calls its Scale layer of 0.004 no scaling, yet it is active. α sums to 1, so z stays among
-    the features; s = AᵀAα does not, and enters the decoder as it is. The released CPU code of s has a wrong gradient.
+    the features; s = AᵀAα does not, and enters the decoder as it is, stronger for one label than for another (`density`
+    is ours against that). The released CPU code of s has a wrong gradient.
 
 Source: Hong, Oh, Lee, Han, "Learning Transferrable Knowledge for Semantic Segmentation with Deep Convolutional Neural
     Network", CVPR 2016, arXiv:1512.07928, Sec. 4; the layers as released in maga33/TransferNet,
@@ -51,9 +52,11 @@ from perpixel.ops.unpool import Switches
 CHOICES = {
     "embedding": ("flattened", "convolutional"),
     "attention": ("learned", "uniform", "tiled"),
+    "density": ("product", "relative"),
     "classifier": ("none", "averaged", "separate"),
 }
 EMBEDDED = 1024  # E at full width
+LEAST_SQUARE = 1e-6  # a relative density is divided by no less
 FEATURE_SCALE = 0.004  # the Scale layer between conv5_3 and all that reads it
 
 
@@ -79,7 +82,7 @@ class Attended(NamedTuple):
     Attributes:
         attention: α; each map sums to 1.
         feature: z = Aα.
-        density: s = Aᵀz: how much each cell resembles z.
+        density: s = Aᵀz: how much each cell resembles z; where it is relative, over zᵀz.
     """
 
     attention: Float[Tensor, "N 1 h w"]
@@ -107,6 +110,9 @@ class TransferNet(nn.Module):
         combined_embed: Keep the release's hidden layer between product and score; the paper's formula has none.
         attention: "learned"; or, for comparison, "uniform", which looks everywhere alike, or "tiled", which gives the
             decoder A and the label in every cell instead of s.
+        density: "product", s = Aᵀz as released; or "relative", which is ours: s / zᵀz, 1 at a cell that is like what is
+            attended to, however strong the label's features are. The decoder, which learns from some labels, then
+            finds the others' maps within the range that it knows.
         feature_scale: Of A. 0.004 suits VGG-16 of ImageNet on pixels of 0 to 255; fresh weights want 1.
         batch_norm: Normalise in the decoder; the release does not. It lets narrow ones begin from fresh weights.
         classifier: What is trained on tags, and asked which labels there are. "none", "separate" for a network of its
@@ -138,19 +144,21 @@ class TransferNet(nn.Module):
         embedding: str = "flattened",
         combined_embed: bool = True,
         attention: str = "learned",
+        density: str = "product",
         feature_scale: float = FEATURE_SCALE,
         batch_norm: bool = False,
         classifier: str = "none",
         threshold: float = THRESHOLD,
     ) -> None:
         super().__init__()
-        check_choices(embedding=embedding, attention=attention, classifier=classifier)
+        check_choices(embedding=embedding, attention=attention, density=density, classifier=classifier)
         if encoder in VGGS and stages not in range(2, 6):
             raise ValueError(f"TransferNet: expected stages from 2 to 5, got {stages}. The release has 5.")
         self.in_channels, self.input_size, self.square = in_channels, input_size, square
         self.background = known_background(background, num_classes)
         self.num_labels = num_classes - (self.background is not None)
         self.feature_scale, self.threshold = feature_scale, threshold
+        self.relative = density == "relative"
         self.encoder = build_trunk(encoder, in_channels, width, stages, pool_last=False)
         channels, cells = self.encoder.channels, -(-input_size // 2 ** (stages - 1))
         self.attention, self.tiled = None, attention == "tiled"
@@ -272,6 +280,8 @@ class TransferNet(nn.Module):
             attention = self.attention(evidence, labels, (height, width))
         feature = (features * attention).sum((-2, -1))
         density = (features * feature[..., None, None]).sum(1, keepdim=True)
+        if self.relative:
+            density = density / (feature**2).sum(1).clamp(min=LEAST_SQUARE)[:, None, None, None]
         return Attended(attention, feature, density)
 
     def _decode(self, encoded: Encoded, attended: Attended, labels: Float[Tensor, "N L"]) -> Float[Tensor, "N 2 _ _"]:
