@@ -277,6 +277,16 @@ def test_activation_maps_average_to_the_classifier_s_scores() -> None:
 # ---- training --------------------------------------------------------------------------------------------------
 
 
+def test_the_classifier_may_say_what_a_label_looks_at() -> None:
+    """Ours: its layer, on what is attended to instead of the average; no second class head is learned."""
+    network = small(classifier="averaged", class_head="classifier", attention="uniform", square=False)
+    image = torch.randn(2, 3, 64, 64)
+    torch.testing.assert_close(network.recognize(image, one_hot(0, 2)), network.classify(image))
+    assert not any(name.startswith("class_head") for name, _ in network.named_parameters())
+    with pytest.raises(ValueError, match="expected classifier='averaged' as the class head, got 'none'"):
+        small(class_head="classifier")
+
+
 def test_all_but_the_classifier_learns_from_both_losses() -> None:
     network = small(classifier="averaged", feature_scale=1.0, batch_norm=True).train()
     logits, maps = network.learn(torch.randn(2, 3, 64, 64), one_hot(0, 2))

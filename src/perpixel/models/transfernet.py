@@ -52,6 +52,7 @@ from perpixel.ops.unpool import Switches
 CHOICES = {
     "embedding": ("flattened", "convolutional"),
     "attention": ("learned", "uniform", "tiled"),
+    "class_head": ("own", "classifier"),
     "density": ("product", "relative"),
     "classifier": ("none", "averaged", "separate"),
 }
@@ -110,6 +111,9 @@ class TransferNet(nn.Module):
         combined_embed: Keep the release's hidden layer between product and score; the paper's formula has none.
         attention: "learned"; or, for comparison, "uniform", which looks everywhere alike, or "tiled", which gives the
             decoder A and the label in every cell instead of s.
+        class_head: "own", two layers that learn with the attention, as released; or "classifier", which is ours: the
+            averaged classifier, frozen, says of z which label it is. An own head and the attention can agree on any
+            cell as a label's sign, since no image without the label contradicts them; the classifier saw such images.
         density: "product", s = Aᵀz as released; or "relative", which is ours: s / zᵀz, 1 at a cell that is like what is
             attended to, however strong the label's features are. The decoder, which learns from some labels, then
             finds the others' maps within the range that it knows.
@@ -144,6 +148,7 @@ class TransferNet(nn.Module):
         embedding: str = "flattened",
         combined_embed: bool = True,
         attention: str = "learned",
+        class_head: str = "own",
         density: str = "product",
         feature_scale: float = FEATURE_SCALE,
         batch_norm: bool = False,
@@ -151,7 +156,11 @@ class TransferNet(nn.Module):
         threshold: float = THRESHOLD,
     ) -> None:
         super().__init__()
-        check_choices(embedding=embedding, attention=attention, density=density, classifier=classifier)
+        check_choices(
+            embedding=embedding, attention=attention, class_head=class_head, density=density, classifier=classifier
+        )
+        if class_head == "classifier" and classifier != "averaged":
+            raise ValueError(f"TransferNet: expected classifier='averaged' as the class head, got {classifier!r}.")
         if encoder in VGGS and stages not in range(2, 6):
             raise ValueError(f"TransferNet: expected stages from 2 to 5, got {stages}. The release has 5.")
         self.in_channels, self.input_size, self.square = in_channels, input_size, square
@@ -166,7 +175,7 @@ class TransferNet(nn.Module):
             self.attention = Attention(
                 channels[-1], self.num_labels, cells, scaled(EMBEDDED, width), embedding, combined_embed
             )
-        self.class_head = ClassHead(channels[-1], self.num_labels)
+        self.class_head = ClassHead(channels[-1], self.num_labels) if class_head == "own" else None
         seen = channels[-1] + self.num_labels if self.tiled else 1
         self.decoder = Decoder(seen, mirror(self.encoder, pool_last=False), batch_norm)
         self.classifier: TagClassifier | Averaged | None = None
@@ -192,8 +201,7 @@ class TransferNet(nn.Module):
 
     def recognize(self, image: Float[Tensor, "N C H W"], labels: Float[Tensor, "N L"]) -> Float[Tensor, "N L"]:
         """Return the class head's logits for what each image's label looks at."""
-        logits: Tensor = self.class_head(self.attend(image, labels).feature)
-        return logits
+        return self._recognize(self.attend(image, labels).feature)
 
     def segment(self, image: Float[Tensor, "N C H W"], labels: Float[Tensor, "N L"]) -> Float[Tensor, "N 2 H W"]:
         """Return logits of the background and of each image's label."""
@@ -206,7 +214,7 @@ class TransferNet(nn.Module):
         encoded = self.encode(image)
         attended = self._attend(encoded, labels)
         maps = self._decode(encoded, attended, labels)
-        return self.class_head(attended.feature), self._as_given(maps, image)
+        return self._recognize(attended.feature), self._as_given(maps, image)
 
     # ---- whole images --------------------------------------------------------------------------------
 
@@ -299,8 +307,15 @@ class TransferNet(nn.Module):
         return self._perceive(encoded)
 
     def _perceive(self, encoded: Encoded) -> Float[Tensor, "N L"]:
-        heads: Tensor = self.class_head(self._look(encoded)).softmax(-1)
+        heads = self._recognize(self._look(encoded)).softmax(-1)
         return torch.logit(heads.diagonal(dim1=-2, dim2=-1), eps=1e-6)
+
+    def _recognize(self, feature: Float[Tensor, "... C"]) -> Float[Tensor, "... L"]:
+        if self.class_head is None:
+            assert isinstance(self.classifier, Averaged)
+            return self.classifier.recognize(feature)
+        logits: Tensor = self.class_head(feature)
+        return logits
 
     def _look(self, encoded: Encoded) -> Float[Tensor, "N L C"]:
         """Return z of every label."""

@@ -118,8 +118,11 @@ class Averaged(nn.Module):
 
     def forward(self, features: Float[Tensor, "N C h w"]) -> Float[Tensor, "N L"]:
         """Return logits: an average of scores is the score of the average."""
-        logits: Tensor = self.score(features.mean((-2, -1), keepdim=True))
-        return logits.flatten(1)
+        return self.recognize(features.mean((-2, -1)))
+
+    def recognize(self, feature: Float[Tensor, "... C"]) -> Float[Tensor, "... L"]:
+        """Return logits of features that were averaged otherwise: where a label looks."""
+        return functional.linear(feature, self.score.weight.flatten(1), self.score.bias)
 
 
 class Decoder(unpooling.Decoder):

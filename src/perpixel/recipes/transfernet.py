@@ -81,8 +81,8 @@ def in_three_phases(recipe: Recipe) -> Stages:
     side = max(MULTIPLE, max(height, width) // MULTIPLE * MULTIPLE)
     options = {
         "encoder": "vgg11-bn" if recipe.preset == "quick" else "vgg16-bn", "stages": 4, "input_size": side,
-        "embedding": "convolutional", "density": "relative", "feature_scale": 1.0, "batch_norm": True,
-        "classifier": "averaged", "threshold": 0.5, **recipe.options,
+        "embedding": "convolutional", "feature_scale": 1.0, "batch_norm": True, "classifier": "averaged",
+        "class_head": "classifier", "density": "relative", "threshold": 0.5, **recipe.options,
     }  # fmt: skip
     shared = recipe.replace(
         options=options, crop_size=(side, side), image_scale=1.0, class_weights="none", average_weights=0.0,
