@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--side", type=int, default=96, help="of the images, in pixels")
     parser.add_argument("--images", type=int, default=2400, help="for training")
     parser.add_argument("--test-images", type=int, default=200)
+    parser.add_argument("--telling", type=float, default=1.0, help="share of each object that looks like its kind")
     parser.add_argument("--width", type=float, default=0.25)
     parser.add_argument("--set", nargs="*", default=[], metavar="OPTION=VALUE", help="of the network, e.g. stages=3")
     parser.add_argument("--folder", type=Path, help="where data and runs are kept; a temporary one if not given")
@@ -42,7 +43,7 @@ def draw(args: argparse.Namespace, folder: Path, seed: int) -> None:
     """Write a seed's pictures, unless they are there."""
     if not (folder / "dataset.yaml").exists():
         counts = {"train": args.images, "val": VALIDATION_IMAGES, "test": args.test_images}
-        write(folder, counts, (args.side, args.side), seed=seed)
+        write(folder, counts, (args.side, args.side), seed=seed, telling=args.telling)
 
 
 def phases(model: str, args: argparse.Namespace) -> Stages:
