@@ -57,7 +57,7 @@ CHOICES = {
     "classifier": ("none", "averaged", "separate"),
 }
 EMBEDDED = 1024  # E at full width
-LEAST_SQUARE = 1e-6  # a relative density is divided by no less
+LEAST_DENSITY = 1e-6  # a relative density is divided by no less
 FEATURE_SCALE = 0.004  # the Scale layer between conv5_3 and all that reads it
 
 
@@ -83,7 +83,7 @@ class Attended(NamedTuple):
     Attributes:
         attention: α; each map sums to 1.
         feature: z = Aα.
-        density: s = Aᵀz: how much each cell resembles z; where it is relative, over zᵀz.
+        density: s = Aᵀz: how much each cell resembles z; where it is relative, over its highest value.
     """
 
     attention: Float[Tensor, "N 1 h w"]
@@ -114,9 +114,9 @@ class TransferNet(nn.Module):
         class_head: "own", two layers that learn with the attention, as released; or "classifier", which is ours: the
             averaged classifier, frozen, says of z which label it is. An own head and the attention can agree on any
             cell as a label's sign, since no image without the label contradicts them; the classifier saw such images.
-        density: "product", s = Aᵀz as released; or "relative", which is ours: s / zᵀz, 1 at a cell that is like what is
-            attended to, however strong the label's features are. The decoder, which learns from some labels, then
-            finds the others' maps within the range that it knows.
+        density: "product", s = Aᵀz as released; or "relative", which is ours: s over its highest value in the image,
+            0 to 1 however strong the label's features are. The decoder, which learns from some labels, then finds the
+            others' within the range that it knows.
         feature_scale: Of A. 0.004 suits VGG-16 of ImageNet on pixels of 0 to 255; fresh weights want 1.
         batch_norm: Normalise in the decoder; the release does not. It lets narrow ones begin from fresh weights.
         classifier: What is trained on tags, and asked which labels there are. "none", "separate" for a network of its
@@ -289,7 +289,7 @@ class TransferNet(nn.Module):
         feature = (features * attention).sum((-2, -1))
         density = (features * feature[..., None, None]).sum(1, keepdim=True)
         if self.relative:
-            density = density / (feature**2).sum(1).clamp(min=LEAST_SQUARE)[:, None, None, None]
+            density = density / density.amax((2, 3), keepdim=True).clamp(min=LEAST_DENSITY)
         return Attended(attention, feature, density)
 
     def _decode(self, encoded: Encoded, attended: Attended, labels: Float[Tensor, "N L"]) -> Float[Tensor, "N 2 _ _"]:
