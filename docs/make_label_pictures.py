@@ -1,6 +1,6 @@
-"""Make the pictures of docs/explanation/few-and-weak-labels.md, from two trained runs.
+"""Make the pictures of docs/explanation/few-and-weak-labels.md, from one or two trained runs.
 
-python docs/make_label_pictures.py DECOUPLEDNET TRANSFERNET
+python docs/make_label_pictures.py [--decouplednet RUN] [--transfernet RUN]
 
 The runs are those that `benchmarks/few_labels.py --folder F` and `benchmarks/weak_labels.py --folder W` leave in
 F/seed-0/decoupled-10 and W/seed-0/transfernet. Writes docs/images/labels/*.png.
@@ -35,14 +35,16 @@ Cell = tuple[NDArray[np.uint8] | None, str]
 
 
 def main() -> None:
-    """Read the arguments and write both pictures."""
+    """Read the arguments and write the pictures of the runs that are given."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("decouplednet", type=Path)
-    parser.add_argument("transfernet", type=Path)
+    parser.add_argument("--decouplednet", type=Path)
+    parser.add_argument("--transfernet", type=Path)
     arguments = parser.parse_args()
     OUT.mkdir(parents=True, exist_ok=True)
     for name, draw in (("decouplednet", decoupled), ("transfernet", transferred)):
         run = getattr(arguments, name)
+        if run is None:
+            continue
         segmenter, dataset = load(run, "cpu"), Run.open(run).open_data()
         strips = [draw(segmenter, dataset, *shown) for shown in chosen(segmenter, dataset)]
         page = below(strips).quantize(256, dither=Image.Dither.NONE)
