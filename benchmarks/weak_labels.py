@@ -60,7 +60,7 @@ FORMS = ("", " + CRF", ", told")  # how each method is scored
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--targets", type=int, default=5, help="kinds of objects without masks")
-    parser.add_argument("--updates", type=int, nargs=3, default=[1200, 100, 2000], help="of each phase")
+    parser.add_argument("--updates", type=int, nargs=3, default=[1200, 100, 4000], help="of each phase")
     parser.add_argument("--methods", nargs="*", choices=METHODS, default=METHODS, help="beside activation maps")
     add_arguments(parser)
     parser.set_defaults(set=["encoder=vgg13-bn"])
