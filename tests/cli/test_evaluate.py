@@ -123,3 +123,5 @@ def test_tags_are_measured_where_there_are_no_masks(
     assert json.loads(written.stdout)["mean_iou"] is None
     report = CliRunner().invoke(app, [*words, "--report", str(tmp_path / "page")])
     assert "has tags alone. Leave it out" in str(report.exception)
+    flipped = CliRunner().invoke(app, [*words, "--flip"])
+    assert "expected no inference options, got scales 1, mirrored too" in str(flipped.exception)

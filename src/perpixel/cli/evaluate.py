@@ -110,6 +110,7 @@ def _measure(
 ) -> "Evaluation | TagEvaluation":
     from perpixel.cli.progress import Counter
     from perpixel.errors import UsageError
+    from perpixel.inference.options import DEFAULT
     from perpixel.runs.evaluate import evaluate
     from perpixel.runs.evaluate_tags import evaluate_tags, has_tags_alone
     from perpixel.runs.load import load_for
@@ -123,6 +124,11 @@ def _measure(
     tags_alone = has_tags_alone(dataset, split)
     if tags_alone and pictures:
         raise UsageError(f"--report: expected masks to show beside predictions, {split} has tags alone. Leave it out.")
+    if tags_alone and options != DEFAULT:
+        raise UsageError(
+            f"evaluate: expected no inference options, got {options.words()}, and {split} has tags alone: they are "
+            "told from one look at the whole image. Leave them out."
+        )
     with Counter(f"Evaluating {split}") as counter:
         if tags_alone:
             return evaluate_tags(segmenter, dataset, split, counter)
