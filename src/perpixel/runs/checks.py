@@ -19,7 +19,8 @@ def left_out(dataset: Dataset, from_masks: bool = True) -> tuple[str, ...]:
     shown = ", ".join(names[:NAMED]) + (" …" if len(names) > NAMED else "")
     remarks: tuple[str, ...] = ()
     if names:
-        remarks = (f"{len(names)} pairs are left out: {shown}. `perpixel inspect` says why.",)
+        pairs = "1 pair is" if len(names) == 1 else f"{len(names)} pairs are"
+        remarks = (f"{pairs} left out: {shown}. `perpixel inspect` says why.",)
     bare = len({p.id for p in dataset.supervision.without_mask("train")} - {*names})
     if from_masks and bare and (dataset.spec.tags is not None or dataset.spec.masked is not None):
         masks = len(dataset.pairs("train"))
