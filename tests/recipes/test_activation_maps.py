@@ -15,12 +15,12 @@ def test_small_images_take_stages_from_an_encoder(side: int, stages: int) -> Non
     assert (recipe.options["encoder"], recipe.options["stages"]) == ("vgg16-bn", stages)
 
 
-@pytest.mark.parametrize("encoder", ["resnet18", "alexnet", "googlenet", "vgg13-bn"])
-def test_naming_another_encoder_is_enough(encoder: str) -> None:
-    """With all of a ResNet-18, blobs lose ten points of mean IoU on images of 64 pixels."""
+@pytest.mark.parametrize(("encoder", "stages"), [("resnet18", 3), ("alexnet", 3), ("googlenet", 3), ("vgg13-bn", 4)])
+def test_naming_another_encoder_is_enough(encoder: str, stages: int) -> None:
+    """With all of a ResNet-18, blobs lose fourteen points of mean IoU on images of 64 pixels."""
     settings = [f"options.encoder={encoder}", "batch_size=3"]
     (recipe,) = choose_stages("activation-maps", "quick", DataFacts(40, (96, 96)), settings=settings)
-    assert recipe.options["stages"] == 4
+    assert recipe.options["stages"] == stages
     assert recipe.batch_size == 16, "what is not the network's is set afterwards"
     build(recipe.model, 4, width=1 / 16, **with_settings(recipe, settings).options)
 

@@ -48,6 +48,19 @@ def test_wide_encoders_have_a_small_window() -> None:
         assert choose_stages("decouplednet", "strong", large, None, settings)[0].options["window"] == window
 
 
+@pytest.mark.parametrize(
+    ("side", "encoder", "stages"),
+    [
+        (320, "vgg16-bn", 5), (128, "vgg11-bn", 4), (96, "vgg11-bn", 3), (32, "vgg11-bn", 3),
+        (96, "resnet18", 2), (320, "resnet18", 4), (96, "timm:resnet18", 3), (128, "timm:resnet18", 3),
+    ],
+)  # fmt: skip
+def test_small_images_have_cells_enough(side: int, encoder: str, stages: int) -> None:
+    """A map of 4 x 4 cells cannot say where a label is, nor can cells that see the whole image."""
+    tags, _ = choose_stages("decouplednet", "strong", DataFacts(40, (side, side)), None, [f"options.encoder={encoder}"])
+    assert tags.options["stages"] == stages
+
+
 def test_other_networks_have_one_stage() -> None:
     (recipe,) = choose_stages("unet-same", "quick", DATA, None)
     assert recipe.task == "segmentation"
