@@ -13,6 +13,7 @@ from perpixel.encoders.build import build_encoder
 from perpixel.encoders.external import External, maps_of
 from perpixel.encoders.resnet import ResNet
 from perpixel.errors import UsageError
+from perpixel.models.catalog import build
 from perpixel.models.fcn_encoders import AnyFCN
 from perpixel.models.unet_same import UNetOnEncoder
 
@@ -100,11 +101,26 @@ def test_timm_is_asked_for_features_of_so_many_channels(timm: list[dict[str, Any
 
 
 @pytest.mark.usefixtures("timm")
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        ("unet-same", {}), ("activation-maps", {"output_stride": 16}),
+        ("decouplednet", {"stages": 4, "window": 3, "input_size": 0}),
+        ("transfernet", {"stages": 5, "input_size": 64, "embedding": "convolutional"}),
+    ],
+)  # fmt: skip
+def test_only_what_is_ours_is_made_narrower(model: str, options: dict[str, Any]) -> None:
+    """The quick preset has a quarter of the width; another library's trunk is what it is."""
+    network = build(model, 4, width=1 / 4, encoder="timm:pyramid", **options).eval()
+    (trunk,) = (part for part in network.modules() if isinstance(part, External))
+    assert trunk.channels == (5, 7)
+    assert network(torch.randn(1, 3, 37, 53)).shape == (1, 4, 37, 53)
+
+
+@pytest.mark.usefixtures("timm")
 def test_what_a_library_cannot_build_is_said_plainly() -> None:
     with pytest.raises(UsageError, match=r"timm cannot build 'nothing' .* \(RuntimeError: Unknown model"):
         build_encoder("timm:nothing")
-    with pytest.raises(UsageError, match=r"timm:resnet18 has one width only, got width 0\.5"):
-        build_encoder("timm:resnet18", width=0.5)
 
 
 @pytest.mark.parametrize("error", [ImportError("no torchvision"), RuntimeError("torchvision::nms does not exist")])

@@ -86,6 +86,8 @@ def test_cells_that_an_encoder_cannot_have_are_refused(pool_last: bool, known: s
         build_trunk("alexnet", 3, NARROW, 7, pool_last)
     with pytest.raises(UsageError, match="expected 3 to 5 stages of timm:resnet18, got 2"):
         build_trunk("timm:resnet18", 3, 1.0, 2, pool_last=True)
+    with pytest.raises(UsageError, match="expected 5 stages of hf:resnet, got 4"):
+        build_trunk("hf:resnet", 3, 1.0, 4, pool_last=True)
 
 
 @pytest.mark.parametrize("name", OTHERS)

@@ -25,7 +25,8 @@ def test_naming_another_encoder_is_enough(encoder: str, stages: int) -> None:
     build(recipe.model, 4, width=1 / 16, **with_settings(recipe, settings).options)
 
 
-def test_another_librarys_encoder_is_left_whole() -> None:
-    settings = ["options.encoder=timm:resnet18"]
+@pytest.mark.parametrize(("encoder", "stride"), [("timm:resnet18", 8), ("hf:resnet", 32)])
+def test_another_librarys_encoder_is_left_whole_and_dilated_where_it_can_be(encoder: str, stride: int) -> None:
+    settings = [f"options.encoder={encoder}"]
     (recipe,) = choose_stages("activation-maps", "quick", DataFacts(40, (96, 96)), settings=settings)
-    assert recipe.options["stages"] == 0
+    assert (recipe.options["stages"], recipe.options["output_stride"]) == (0, stride)

@@ -52,7 +52,8 @@ def test_wide_encoders_have_a_small_window() -> None:
     ("side", "encoder", "stages"),
     [
         (320, "vgg16-bn", 5), (128, "vgg11-bn", 4), (96, "vgg11-bn", 3), (32, "vgg11-bn", 3),
-        (96, "resnet18", 2), (320, "resnet18", 4), (96, "timm:resnet18", 3), (128, "timm:resnet18", 3),
+        (96, "resnet18", 2), (320, "resnet18", 4), (96, "timm:resnet18", 3), (320, "timm:resnet18", 4),
+        (96, "hf:resnet", 5),
     ],
 )  # fmt: skip
 def test_small_images_have_cells_enough(side: int, encoder: str, stages: int) -> None:

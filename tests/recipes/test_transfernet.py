@@ -39,6 +39,12 @@ def test_every_preset_has_three_phases_that_share_the_budget(preset: str) -> Non
     assert all(stage.options == stages[0].options for stage in stages)
 
 
+@pytest.mark.parametrize(("encoder", "stages"), [("resnet18", 4), ("timm:resnet18", 4), ("hf:resnet", 6)])
+def test_cells_are_of_eight_pixels_where_an_encoder_can_be_dilated(encoder: str, stages: int) -> None:
+    recipe, *_ = choose_stages("transfernet", "quick", DATA, None, [f"options.encoder={encoder}"])
+    assert recipe.options["stages"] == stages
+
+
 def test_our_presets_begin_from_fresh_weights_on_small_squares() -> None:
     for recipe in choose_stages("transfernet", "quick", DATA, None):
         assert recipe.initial_weights == "none"

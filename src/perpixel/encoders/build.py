@@ -14,7 +14,7 @@ def build_encoder(
     Args:
         name: A classifier of `encoders.classifier.CLASSIFIERS`, "timm:NAME" or "hf:NAME".
         in_channels: Image channels; 3 for RGB.
-        width: Multiplies the width of every layer; other libraries' networks have only their own.
+        width: Multiplies the width of every layer; other libraries' networks stay as wide as they are.
         output_stride: 32, or 16 or 8, past which layers are dilated.
         pretrained: Let another library download its weights. Ours come from `perpixel.weights.transplant`.
 
@@ -29,6 +29,4 @@ def build_encoder(
                 f"build_encoder: expected pretrained=False for {name}. Build it, then use perpixel.weights.transplant."
             )
         return find(name).encoder(in_channels=in_channels, width=width, output_stride=output_stride)
-    if width != 1:
-        raise UsageError(f"build_encoder: {name} has one width only, got width {width}. Leave it at 1.")
     return external_encoder(name, in_channels, output_stride, pretrained)

@@ -20,10 +20,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from perpixel.encoders.encoder import Encoder
+from perpixel.encoders.encoder import OUTPUT_STRIDES, Encoder
 from perpixel.errors import UsageError
 
-PREFIXES = ("timm:", "hf:")
+STRIDES = {"timm:": OUTPUT_STRIDES, "hf:": (32,)}  # of the deepest map, as far as a library can be told
+PREFIXES = tuple(STRIDES)
 PROBE = 128  # pixels; a multiple of every stride in use
 INSTALL = {"timm": "pip install 'perpixel[timm]'", "transformers": "pip install 'perpixel[transformers]'"}
 
@@ -69,6 +70,11 @@ class External(Encoder):
             features[..., : -(-height // stride), : -(-width // stride)]
             for features, stride in zip(maps, self.strides, strict=True)
         ]
+
+
+def external_strides(name: str) -> tuple[int, ...]:
+    """Return the strides that the deepest map of "timm:NAME" or "hf:NAME" can have; finer ones by dilation."""
+    return STRIDES[name[: name.index(":") + 1]]
 
 
 def maps_of(output: Any) -> list[Tensor]:

@@ -27,8 +27,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from perpixel.encoders.build import build_encoder
-from perpixel.encoders.encoder import OUTPUT_STRIDES, Encoder, Layered, keep_stages
-from perpixel.encoders.external import PREFIXES
+from perpixel.encoders.encoder import Encoder, Layered, keep_stages
+from perpixel.encoders.external import PREFIXES, external_strides
 from perpixel.encoders.vgg import VGG, Widths
 from perpixel.errors import UsageError
 from perpixel.models.deconvnet import add, mirrored
@@ -77,7 +77,7 @@ def build_trunk(name: str, in_channels: int, width: float, stages: int, pool_las
     Args:
         name: Any of `encoders.build`, e.g. vgg16 or resnet18.
         in_channels: Image channels; 3 for RGB.
-        width: Multiplies the width of every layer.
+        width: Multiplies the width of every layer; another library's encoder stays as wide as it is.
         stages: Of a VGG, 1 to 5. Another encoder gives cells as large as a VGG's of so many stages: what lies behind is
             left out, too, so that cells see less around them. Another library's encoder is dilated instead.
         pool_last: The last stage is pooled too: cells of 2^stages pixels, and not of half as many.
@@ -87,8 +87,8 @@ def build_trunk(name: str, in_channels: int, width: float, stages: int, pool_las
     """
     stride = 2 ** (stages if pool_last else stages - 1)
     if name.startswith(PREFIXES):
-        _require_stride(name, stride, stages, OUTPUT_STRIDES)
-        return build_encoder(name, in_channels, width, stride)
+        _require_stride(name, stride, stages, external_strides(name))
+        return build_encoder(name, in_channels, output_stride=stride)
     trunk = build_encoder(name, in_channels, width)
     assert isinstance(trunk, Layered)
     if isinstance(trunk, VGG):
@@ -105,8 +105,9 @@ def _require_stride(name: str, stride: int, stages: int, strides: Sequence[int])
     if stride not in strides:
         offset = stages - (stride.bit_length() - 1)
         known = [found.bit_length() - 1 + offset for found in strides]
+        counts = f"{known[0]} to {known[-1]}" if len(known) > 1 else str(known[0])
         raise UsageError(
-            f"build_trunk: expected {known[0]} to {known[-1]} stages of {name}, got {stages}. Its cells are then "
+            f"build_trunk: expected {counts} stages of {name}, got {stages}. Its cells are then "
             f"{', '.join(map(str, strides))} pixels wide."
         )
 

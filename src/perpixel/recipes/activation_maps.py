@@ -1,7 +1,7 @@
 """Class activation maps learn from tags alone, in one phase; the presets are ours."""
 
 from perpixel.encoders.classifier import VGGS
-from perpixel.encoders.external import PREFIXES
+from perpixel.encoders.external import PREFIXES, external_strides
 from perpixel.recipes.stages import Stages
 from perpixel.training.recipe import Recipe, Windows
 
@@ -26,7 +26,9 @@ def from_tags(recipe: Recipe) -> Stages:
     stages = VGG_STAGES if encoder in VGGS else OTHERS_STAGES
     if side >= WIDE or encoder.startswith(PREFIXES):
         stages = 0
-    options = {"encoder": encoder, "output_stride": 8, "input_size": side, "stages": stages, **recipe.options}
+    options = {
+        "encoder": encoder, "output_stride": cell_of(encoder), "input_size": side, "stages": stages, **recipe.options,
+    }  # fmt: skip
     return (
         recipe.replace(
             task="tagging", keep="f1", options=options, crop_size=(side, side), image_scale=1.0,
@@ -34,3 +36,8 @@ def from_tags(recipe: Recipe) -> Stages:
             windows=Windows(kind="proposal", context=1.0, side=round(1.1 * side)),
         ),
     )  # fmt: skip
+
+
+def cell_of(encoder: str) -> int:
+    """Return how wide a cell is in our own presets, in pixels: 8, or what another library's encoder can have."""
+    return min(external_strides(encoder)) if encoder.startswith(PREFIXES) else 8

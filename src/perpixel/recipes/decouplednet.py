@@ -13,7 +13,7 @@ Uncertain: how the classifier was fine-tuned. Its rate, batch and iterations are
 from perpixel.data.normalization import Normalization
 from perpixel.data.transforms import Augmentation
 from perpixel.encoders.classifier import VGGS
-from perpixel.encoders.external import PREFIXES
+from perpixel.encoders.external import PREFIXES, external_strides
 from perpixel.recipes.stages import Stages, share_budget
 from perpixel.training.recipe import SGD, Budget, Fixed, Recipe, Schedule, Step, Windows
 
@@ -132,5 +132,7 @@ def trunk_stages(side: int, encoder: str) -> int:
         encoder: Any of `encoders.build`.
     """
     stages = max(FEWEST_STAGES, min(VGG_STAGES, (side // CELLS).bit_length() - 1))
-    least = FEWEST_STAGES if encoder.startswith(PREFIXES) else FEWEST_STAGES - 1  # other libraries' stride by 8 or more
-    return stages if encoder in VGGS else max(least, stages - 1)
+    if encoder in VGGS:
+        return stages
+    finest = min(external_strides(encoder)) if encoder.startswith(PREFIXES) else 1
+    return max(stages - 1, finest.bit_length() - 1)

@@ -11,6 +11,7 @@ CVPR 2016, Sec. 5 (recalled).
 
 from perpixel.data.normalization import Normalization
 from perpixel.data.transforms import Augmentation
+from perpixel.recipes.activation_maps import cell_of
 from perpixel.recipes.stages import Stages, share_budget
 from perpixel.training.recipe import AdamW, Budget, Fixed, Recipe, Windows
 
@@ -71,17 +72,20 @@ MULTIPLE = 32  # sides of our own presets are multiples of the coarsest stride
 def in_three_phases(recipe: Recipe) -> Stages:
     """Return our own presets' training of TransferNet: the encoder learns from tags, for want of ImageNet's weights.
 
-    Images are padded to squares and seen at one side, as the authors do, only smaller, with cells of 8 pixels. Tags are
-    learned from scratch, in larger batches than masks. The classifier is the class head, and densities are relative:
-    the decoder then learns in about half of the updates (docs/reproduction.md, "Few masks, and tags").
+    Images are padded to squares and seen at one side, as the authors do, only smaller, with cells of 8 pixels where the
+    encoder can have them. Tags are learned from scratch, in larger batches than masks. The classifier is the class
+    head, and densities are relative: the decoder then learns in about half of the updates (docs/reproduction.md, "Few
+    masks, and tags").
 
     Args:
         recipe: `quick` or `strong`, made for any network.
     """
     height, width = recipe.crop_size or (320, 320)
     side = max(MULTIPLE, max(height, width) // MULTIPLE * MULTIPLE)
+    encoder = str(recipe.options.get("encoder", "vgg11-bn" if recipe.preset == "quick" else "vgg16-bn"))
+    cell = cell_of(encoder)
     options = {
-        "encoder": "vgg11-bn" if recipe.preset == "quick" else "vgg16-bn", "stages": 4, "input_size": side,
+        "encoder": encoder, "stages": cell.bit_length(), "input_size": side,
         "embedding": "convolutional", "feature_scale": 1.0, "batch_norm": True, "classifier": "averaged",
         "class_head": "classifier", "density": "relative", "threshold": 0.5, **recipe.options,
     }  # fmt: skip
