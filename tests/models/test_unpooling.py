@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from perpixel.errors import UsageError
+from perpixel.explain.probe import alignment
 from perpixel.models.fcn_encoders import places
 from perpixel.models.unpooling import Decoder, build_trunk, distinct_maps, look, mirror, moved
 from perpixel.ops.unpool import max_unpool
@@ -71,10 +72,32 @@ def ramp(stride: int, start: float) -> Tensor:
     return (start + stride * torch.arange(16.0)).expand(1, 1, 16, 16)
 
 
+class Seeing(nn.Module):
+    """Decode what the encoder itself sees."""
+
+    def __init__(self, encoder: str, stages: int, pool_last: bool) -> None:
+        super().__init__()
+        self.encoder, self.pool_last = build_trunk(encoder, 3, NARROW, stages, pool_last), pool_last
+        self.decoder = Decoder(self.encoder.channels[-1], mirror(self.encoder, pool_last))
+
+    def forward(self, image: Tensor) -> Tensor:
+        seen = look(self.encoder, image, self.pool_last)
+        logits: Tensor = self.decoder(seen.features, seen.switches, (image.shape[-2], image.shape[-1]))
+        return logits
+
+
+@pytest.mark.parametrize("encoder", ["vgg11-bn", *OTHERS])
+@pytest.mark.parametrize(("pool_last", "stages"), [(True, 3), (False, 4)])
+def test_logits_lie_on_what_they_see(encoder: str, pool_last: bool, stages: int) -> None:
+    """Half a pixel here would be a border that is half a pixel off in every picture."""
+    for found in alignment(Seeing(encoder, stages, pool_last), (512, 1), places=3):
+        assert found.offset[0] == pytest.approx(0, abs=1e-3)
+
+
 def test_two_deconvolutions_stand_for_each_map_and_one_for_the_last() -> None:
     trunk = build_trunk("resnet18", 3, 1.0, 5, pool_last=True)
     decoder = Decoder(512, mirror(trunk, pool_last=True))
-    shapes = [layer.weight.shape[:2] for layer in decoder.modules() if isinstance(layer, torch.nn.ConvTranspose2d)]
+    shapes = [layer.weight.shape[:2] for layer in decoder.modules() if isinstance(layer, nn.ConvTranspose2d)]
     assert [tuple(shape) for shape in shapes] == [
         (512, 256), (256, 256), (256, 128), (128, 128), (128, 64), (64, 64), (64, 64), (64, 64), (64, 64)
     ]  # fmt: skip

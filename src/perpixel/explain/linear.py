@@ -21,7 +21,7 @@ from torch.overrides import TorchFunctionMode
 
 from perpixel.explain.substitute import substituted
 from perpixel.explain.trace import evaluating
-from perpixel.ops.unpool import max_pool, max_unpool
+from perpixel.ops.unpool import Switches, max_pool, max_unpool
 
 Function = Callable[..., Any]
 Sizes = tuple[int, int]
@@ -126,16 +126,15 @@ REPLACEMENTS: dict[str, Function] = {
 }
 
 
-def mean_pool(features: Tensor, kernel_size: int = 2) -> tuple[Tensor, tuple[Sizes, int]]:
-    """Stand for `max_pool`; the size before pooling stands for the switches."""
-    size = (features.shape[-2], features.shape[-1])
-    return functional.avg_pool2d(features, kernel_size, kernel_size, ceil_mode=True), (size, kernel_size)
+def mean_pool(features: Tensor, kernel_size: int = 2) -> tuple[Tensor, Switches]:
+    """Stand for `max_pool`; the switches know sizes, and no maxima."""
+    means = functional.avg_pool2d(features, kernel_size, kernel_size, ceil_mode=True)
+    return means, Switches(features.new_empty(0), tuple(means.shape), (features.shape[-2], features.shape[-1]))
 
 
-def spread(features: Tensor, switches: tuple[Sizes, int], kernel_size: int = 2) -> Tensor:
+def spread(features: Tensor, switches: Switches, kernel_size: int = 2) -> Tensor:
     """Stand for `max_unpool`: every value over its whole cell, as it is on average over where maxima may be."""
-    size, _ = switches
-    return _over_cells(features, (kernel_size, kernel_size), size)
+    return _over_cells(features, (kernel_size, kernel_size), switches.size)
 
 
 def _over_cells(features: Tensor, steps: Sizes, size: Sizes) -> Tensor:
