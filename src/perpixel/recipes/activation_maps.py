@@ -1,13 +1,13 @@
 """Class activation maps learn from tags alone, in one phase; the presets are ours."""
 
 from perpixel.encoders.classifier import VGGS
-from perpixel.encoders.external import PREFIXES, external_strides
+from perpixel.encoders.external import PREFIXES
+from perpixel.recipes.squares import cell_of, encoder_of, side_of
 from perpixel.recipes.stages import Stages
 from perpixel.training.recipe import Recipe, Windows
 
 WIDE = 224  # sides from which all of an encoder serves
 VGG_STAGES, OTHERS_STAGES = 4, 3  # in smaller images: cells then see 100 pixels (VGG-16) and 99 (ResNet-18)
-MULTIPLE = 32  # sides of crops are multiples of the coarsest stride
 
 
 def from_tags(recipe: Recipe) -> Stages:
@@ -20,9 +20,7 @@ def from_tags(recipe: Recipe) -> Stages:
     Args:
         recipe: `quick` or `strong`, made for any network.
     """
-    height, width = recipe.crop_size or (320, 320)
-    side = max(MULTIPLE, max(height, width) // MULTIPLE * MULTIPLE)
-    encoder = str(recipe.options.get("encoder", "vgg11-bn" if recipe.preset == "quick" else "vgg16-bn"))
+    side, encoder = side_of(recipe), encoder_of(recipe)
     stages = VGG_STAGES if encoder in VGGS else OTHERS_STAGES
     if side >= WIDE or encoder.startswith(PREFIXES):
         stages = 0
@@ -36,8 +34,3 @@ def from_tags(recipe: Recipe) -> Stages:
             windows=Windows(kind="proposal", context=1.0, side=round(1.1 * side)),
         ),
     )  # fmt: skip
-
-
-def cell_of(encoder: str) -> int:
-    """Return how wide a cell is in our own presets, in pixels: 8, or what another library's encoder can have."""
-    return min(external_strides(encoder)) if encoder.startswith(PREFIXES) else 8

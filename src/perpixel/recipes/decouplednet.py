@@ -14,13 +14,13 @@ from perpixel.data.normalization import Normalization
 from perpixel.data.transforms import Augmentation
 from perpixel.encoders.classifier import VGGS
 from perpixel.encoders.external import PREFIXES, external_strides
+from perpixel.recipes.squares import encoder_of, side_of
 from perpixel.recipes.stages import Stages, share_budget
 from perpixel.training.recipe import SGD, Budget, Fixed, Recipe, Schedule, Step, Windows
 
 SIDE = 320  # of every image, as the network sees it
 CLASSIFIER_PART = ("classifier.*",)
 SEGMENTATION_PART = ("bridge.*", "decoder.*")
-MULTIPLE = 32  # sides of our own presets are multiples of the coarsest stride
 CELLS = 7  # that VGG's own pool5 has a side, and fc6 sees
 VGG_STAGES, FEWEST_STAGES = 5, 3  # of a VGG in our own presets
 
@@ -100,10 +100,8 @@ def in_two_phases(recipe: Recipe) -> Stages:
     Args:
         recipe: `quick` or `strong`, made for any network.
     """
-    height, width = recipe.crop_size or (SIDE, SIDE)
-    side = max(MULTIPLE, max(height, width) // MULTIPLE * MULTIPLE)
+    side, encoder = side_of(recipe), encoder_of(recipe)
     narrow = recipe.preset == "quick"
-    encoder = str(recipe.options.get("encoder", "vgg11-bn" if narrow else "vgg16-bn"))
     stages = trunk_stages(side, encoder)
     options: dict[str, bool | int | float | str] = {
         "encoder": encoder, "input_size": side, "window": 7 if stages == VGG_STAGES else 3,

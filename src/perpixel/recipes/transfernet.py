@@ -11,7 +11,7 @@ CVPR 2016, Sec. 5 (recalled).
 
 from perpixel.data.normalization import Normalization
 from perpixel.data.transforms import Augmentation
-from perpixel.recipes.activation_maps import cell_of
+from perpixel.recipes.squares import cell_of, encoder_of, side_of
 from perpixel.recipes.stages import Stages, share_budget
 from perpixel.training.recipe import AdamW, Budget, Fixed, Recipe, Windows
 
@@ -66,7 +66,6 @@ SEGMENTATION = ATTENTION.replace(
 STAGES: Stages = (CLASSIFICATION, ATTENTION, SEGMENTATION)
 
 SHARES = (45, 5, 50)  # of our own presets' budgets, in percent; attention has settled after a hundred updates
-MULTIPLE = 32  # sides of our own presets are multiples of the coarsest stride
 
 
 def in_three_phases(recipe: Recipe) -> Stages:
@@ -80,12 +79,9 @@ def in_three_phases(recipe: Recipe) -> Stages:
     Args:
         recipe: `quick` or `strong`, made for any network.
     """
-    height, width = recipe.crop_size or (320, 320)
-    side = max(MULTIPLE, max(height, width) // MULTIPLE * MULTIPLE)
-    encoder = str(recipe.options.get("encoder", "vgg11-bn" if recipe.preset == "quick" else "vgg16-bn"))
-    cell = cell_of(encoder)
+    side, encoder = side_of(recipe), encoder_of(recipe)
     options = {
-        "encoder": encoder, "stages": cell.bit_length(), "input_size": side,
+        "encoder": encoder, "stages": cell_of(encoder).bit_length(), "input_size": side,
         "embedding": "convolutional", "feature_scale": 1.0, "batch_norm": True, "classifier": "averaged",
         "class_head": "classifier", "density": "relative", "threshold": 0.5, **recipe.options,
     }  # fmt: skip
