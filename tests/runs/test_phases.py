@@ -8,6 +8,8 @@ import pytest
 import torch
 import yaml
 
+from perpixel.errors import RunError
+from perpixel.runs.load import load
 from perpixel.runs.phases import first_unfinished, phases_of
 from perpixel.runs.run import Run
 from perpixel.runs.start import Wishes, prepare_resume, prepare_run, resume, train
@@ -92,6 +94,16 @@ def test_a_stage_begins_from_the_best_weights_of_the_one_before(
     assert all(torch.equal(state[name], held[name]) for name in held)
     assert float(state["score_pool4.weight"].abs().max()) == 0.0
     assert prepared.remarks[0].startswith("Took")
+
+
+def test_a_run_stopped_in_an_earlier_stage_says_in_which(
+    data: Path, wishes: Wishes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That stage was validated and has weights; they are not the last network's."""
+    with monkeypatch.context() as patch:
+        train(data, out=tmp_path / "run", wishes=wishes, listener=StopAfter(3, patch))
+    with pytest.raises(RunError, match=r"no model\.safetensors yet: training stopped in 2-fcn16s, a phase before the"):
+        load(tmp_path / "run")
 
 
 @pytest.mark.parametrize("stop_at", [1, 2, 3, 5])

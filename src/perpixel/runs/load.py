@@ -8,6 +8,7 @@ import torch
 from perpixel.errors import RunError
 from perpixel.inference.options import Options
 from perpixel.inference.segmenter import Segmenter
+from perpixel.runs.phases import first_unfinished
 from perpixel.runs.run import Run, build_network
 from perpixel.training import files
 
@@ -71,8 +72,10 @@ def load_run(run: Run, device: str | None = None) -> Segmenter:
 def _weights(run: Run) -> Path:
     weights = run.path / files.MODEL
     if not weights.exists():
+        phase = first_unfinished(run.path)
+        when = "before its first validation" if phase == run.path else f"in {phase.name}, a phase before the last"
         raise RunError(
-            f"load: {run.path} has no {files.MODEL} yet: training stopped before its first validation. "
+            f"load: {run.path} has no {files.MODEL} yet: training stopped {when}. "
             f"Go on with `perpixel train --resume {run.path}`."
         )
     return weights
