@@ -11,9 +11,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 import yaml
 
+from perpixel.crf.options import CrfOptions
+from perpixel.data.dataset import Dataset
 from perpixel.data.synthetic.objects import write
+from perpixel.inference.per_label import LabelNetwork, predict_labels
+from perpixel.inference.segmenter import Segmenter
+from perpixel.metrics.confusion import Confusion
+from perpixel.metrics.scores import Scores
 from perpixel.recipes.choose import choose_stages
 from perpixel.recipes.everyday import DataFacts
 from perpixel.recipes.stages import Stages
@@ -72,6 +80,21 @@ def trained(data: Path, run: Path, stages: Stages, seed: int, weights: Path | No
     print(f"training {run}", file=sys.stderr)
     train(data, out=run, wishes=Wishes(recipe=str(recipe), seed=seed, device="cpu", weights=str(weights or "none")))
     return run
+
+
+def measured(
+    segmenter: Segmenter, network: LabelNetwork, dataset: Dataset, split: str, crf: CrfOptions | None = None,
+    told: bool = False,
+) -> Scores:  # fmt: skip
+    """Score a network, which may be another than the segmenter's; told, it need not find an image's labels itself."""
+    confusion = Confusion(dataset.num_classes)
+    whole: Any = segmenter.network
+    for pair in dataset.pairs(split):
+        pixels, target = dataset.read(pair)
+        there = [int(i) - 1 for i in np.unique(target) if i] if told else None  # the background is class 0
+        found = predict_labels(network, pixels, segmenter.normalization, whole.background, crf, whole.threshold, there)
+        confusion.add(torch.from_numpy(target), torch.from_numpy(found.prediction.astype(np.uint8)))
+    return Scores.from_confusion(confusion)
 
 
 def spread(values: Sequence[float]) -> str:

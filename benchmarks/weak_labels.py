@@ -31,19 +31,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import yaml
 from torch import Tensor
 
-from label_trials import Rows, add_arguments, draw, phases, settings, spread, trained
+from label_trials import Rows, add_arguments, draw, measured, phases, settings, spread, trained
 from perpixel.crf.options import CrfOptions
 from perpixel.data.dataset import Dataset, open_dataset
 from perpixel.data.synthetic.objects import OBJECTS
-from perpixel.inference.per_label import RELEASED_CRF, LabelNetwork, predict_labels
+from perpixel.inference.per_label import RELEASED_CRF, LabelNetwork
 from perpixel.inference.segmenter import Segmenter
-from perpixel.metrics.confusion import Confusion
-from perpixel.metrics.scores import Scores
 from perpixel.ops.labels import BACKGROUND_SHARE
 from perpixel.runs.load import load
 from perpixel.runs.run import Run
@@ -155,14 +152,7 @@ def scored(
     crf: CrfOptions | None, split: str = "test", told: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """Return mean IoU of target and of source classes over a split."""
-    confusion = Confusion(dataset.num_classes)
-    whole: Any = segmenter.network
-    for pair in dataset.pairs(split):
-        pixels, target = dataset.read(pair)
-        there = [int(i) - 1 for i in np.unique(target) if i] if told else None  # the background is class 0
-        found = predict_labels(network, pixels, segmenter.normalization, whole.background, crf, whole.threshold, there)
-        confusion.add(torch.from_numpy(target), torch.from_numpy(found.prediction.astype(np.uint8)))
-    scores = Scores.from_confusion(confusion)
+    scores = measured(segmenter, network, dataset, split, crf, told)
     iou = {name: value or 0.0 for name, value in zip(dataset.classes, scores.iou, strict=True)}
     row = {
         "method": name,
