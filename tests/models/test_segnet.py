@@ -55,6 +55,13 @@ def test_the_basic_decoder_has_no_relu() -> None:
     assert not any(isinstance(layer, nn.ReLU) for layer in network.decoder.modules())
 
 
+def test_the_papers_convolutions_have_no_bias_and_the_released_ones_have() -> None:
+    """SegNet, Sec. 3.1; segnet_basic_train.prototxt: eight of 64."""
+    released, paper = SegNetBasic(11), SegNetBasic(11, bias=False)
+    sizes = [sum(parameter.numel() for parameter in network.parameters()) for network in (released, paper)]
+    assert sizes == [1_416_587, 1_416_587 - 8 * 64]
+
+
 def test_values_return_to_where_their_maxima_were() -> None:
     """Unpooling uses the encoder's switches: the same values at other switches give other logits."""
     torch.manual_seed(0)

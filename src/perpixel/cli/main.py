@@ -7,6 +7,7 @@ with code 1; `--debug` shows the traceback.
 import os
 import re
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -87,8 +88,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(130)
     except Exception as error:
         if debug:
-            raise
-        _say(_explain(error))
+            traceback.print_exception(error)
+        else:
+            _say(_explain(error))
         sys.exit(2)
 
 

@@ -24,8 +24,9 @@ Traps: all interpolation lays corner on corner; align_corners=False would move m
     is nowhere an IoU of 1; ours leaves it out. The released BatchNorm is frozen: see `freeze_batch_norm`.
 
 Source: Chen, Papandreou, Kokkinos, Murphy, Yuille, PAMI 2018, arXiv:1606.00915, Sec. 3 and 4; the layers as
-    released in deeplab-public-ver2; the losses of MSC as a port of the released network has them,
-    isht7/pytorch-deeplab-resnet, train.py.
+    released in deeplab-public-ver2, whose nets' files are kept by others: xmojiao/deeplab_v2 (VGG-16),
+    DrSleep/tensorflow-deeplab-resnet and isht7/pytorch-deeplab-resnet (ResNet); the losses of MSC as the last has
+    them, train.py.
 Differs: batch normalisation learns unless asked not to, because a network without pretrained weights could not.
 Letters: N batch, C channels, K classes, H W pixels, h w places at stride 8.
 """

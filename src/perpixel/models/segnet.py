@@ -15,6 +15,8 @@ Source: Badrinarayanan, Kendall, Cipolla, "SegNet", TPAMI 2017, arXiv:1511.00561
 Differs: ε of batch normalisation is PyTorch's 1e-5, not Caffe's 1e-9, which would magnify the noise of a
     dead channel 30,000 times. Running averages are kept; the release has none, normalises by the batch even
     when it is tested, and must measure the statistics of the training set after training, in a pass of its own.
+    SegNet-Basic is the released net, with local response normalisation and biases; the paper has local contrast
+    normalisation, of which it says no more, and no biases (`bias`).
     Any size of image is unpooled to its own size; the release fixes sizes in the net (upsample_h 23 and 45), and
     its upsampling keeps the size of the first image it saw.
 Letters: N batch, C channels, K classes, H W pixels.
@@ -101,18 +103,22 @@ class SegNetBasic(nn.Module):
         num_classes: K, counting background if the data set labels it.
         in_channels: Image channels; 3 for RGB.
         width: Multiplies the width of every hidden layer, 64; 1 is the paper's network.
+        bias: Of the 7 x 7 convolutions. The release has them, the paper (Sec. 3.1) has none; before batch
+            normalisation they have no effect.
     """
 
     batch_norm_shift = 0.001
 
-    def __init__(self, num_classes: int, in_channels: int = 3, width: float = 1.0) -> None:
+    def __init__(self, num_classes: int, in_channels: int = 3, width: float = 1.0, bias: bool = True) -> None:
         super().__init__()
         self.in_channels = in_channels
         channels = scaled(64, width)
         self.norm = nn.LocalResponseNorm(size=5, alpha=1e-4, beta=0.75)
         inputs = (in_channels, channels, channels, channels)
-        self.encoder = nn.ModuleList(basic_stage(inward, channels, nn.ReLU(inplace=True)) for inward in inputs)
-        self.decoder = nn.ModuleList(basic_stage(channels, channels) for _ in inputs)
+        self.encoder = nn.ModuleList(
+            basic_stage(inward, channels, nn.ReLU(inplace=True), bias=bias) for inward in inputs
+        )
+        self.decoder = nn.ModuleList(basic_stage(channels, channels, bias=bias) for _ in inputs)
         self.classifier = nn.Conv2d(channels, num_classes, kernel_size=1)
         initialize_he(self, self.batch_norm_shift)
 

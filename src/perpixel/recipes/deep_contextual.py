@@ -17,6 +17,7 @@ DEEP_CONTEXTUAL = Recipe(
         "*": "AAAI 2016: batch 1, momentum 0.9, decay 5e-4, rate 0.01, a tenth every 2,000 iterations (recalled)",
         "auxiliary_schedule": "AAAI 2016: they begin at 1 and fall (recalled); with the rate, which is ours. Those of "
         "Chen et al., DCAN, CVPR 2016, fall every 10,000 iterations, which these never reach",
+        "initial_weights": "ours; DCAN begins from DeepLab trained on PASCAL VOC, and of this paper it is uncertain",
         "crop_size": "Chen et al., DCAN, CVPR 2016",
         "augmentation": "AAAI 2016 names scaling, rotation, mirrors and elastic distortion; the ranges are ours",
         "budget": "ours; five steps of the rate",
@@ -24,7 +25,7 @@ DEEP_CONTEXTUAL = Recipe(
     },
     expected={"Rand error on ISBI 2012": 0.017334, "warping error on ISBI 2012": 0.000188},
     differs=(
-        "Crop, fading of the auxiliary classifiers and the number of iterations are uncertain: see sources.",
+        "First weights, crop, fading of the auxiliary losses and the number of iterations are uncertain: see sources.",
         "expected is on ISBI 2012's hidden test labels, watershed fusion included.",
     ),
 )  # fmt: skip

@@ -145,7 +145,7 @@ KNOWN: dict[str, KnownFile] = {
 BEGINNINGS: dict[str, tuple[str, ...]] = {
     "vgg16-imagenet": ("vgg16-caffe", "vgg16-caffe-pth", "vgg16"),
     "vgg19-imagenet": ("vgg19-caffe", "vgg19-caffe-pth", "vgg19"),
-    "alexnet-caffe-imagenet": ("caffenet", "alexnet-caffe"),
+    "alexnet-caffe-imagenet": ("caffenet",),  # not alexnet-caffe, which fits in shape and normalises before it pools
     "googlenet-caffe-imagenet": ("googlenet-caffe",),
     "resnet50-msra-imagenet": ("resnet50-msra",),
     "resnet101-msra-imagenet": ("resnet101-msra",),
