@@ -114,10 +114,44 @@ def test_a_subset_of_a_subset_keeps_to_the_masks_that_are_left(data: Dataset, tm
 
 def test_a_folder_with_other_things_is_left_alone(data: Dataset, tmp_path: Path) -> None:
     choice = choose_masks(data, per_class=1)
-    with pytest.raises(UsageError, match="expected a new folder, or an earlier subset's"):
+    with pytest.raises(UsageError, match="expected another folder than the data's own"):
         write_subset(data, choice, data.root)
+    own = tmp_path / "own"
+    own.mkdir()
+    for name in ("dataset.yaml", "tags.csv", "masked.txt"):
+        (own / name).write_text("written by hand\n")
+    with pytest.raises(UsageError, match="expected a new folder, or an earlier subset's"):
+        write_subset(data, choice, own)
+    assert {path.read_text() for path in own.iterdir()} == {"written by hand\n"}
     write_subset(data, choice, tmp_path / "few")
     write_subset(data, choice, tmp_path / "few")
+
+
+def test_masks_that_are_hidden_stay_hidden(data: Dataset, tmp_path: Path) -> None:
+    write_subset(data, choose_masks(data, classes=["cat", "dog"]), tmp_path / "few", ["cat", "dog"])
+    few = open_dataset(tmp_path / "few")
+    with pytest.raises(UsageError, match="got 'owl', which `mask_classes` in dataset.yaml leaves out"):
+        choose_masks(few, classes=["cat", "owl"])
+
+
+@pytest.mark.parametrize("name", ["#1", " one", "train"])
+def test_images_of_any_name_keep_their_masks(tmp_path: Path, name: str) -> None:
+    data = write(tmp_path / "zoo")
+    for folder in ("images", "masks"):
+        (tmp_path / "zoo" / folder / "train/00.png").rename(tmp_path / "zoo" / folder / f"train/{name}.png")
+    data = open_dataset(tmp_path / "zoo")
+    choice = choose_masks(data, classes=["owl"])
+    write_subset(data, choice, tmp_path / "few")
+    assert {pair.name for pair in open_dataset(tmp_path / "few").pairs("train")} == names(choice) == {name, "08", "16"}
+
+
+def test_a_name_that_no_file_of_tags_can_hold_is_refused_before_anything_is_written(
+    data: Dataset, tmp_path: Path
+) -> None:
+    strange = Dataset(data.spec.model_copy(update={"classes": ("background", "cat;dog", "dog", "owl")}), data.root)
+    with pytest.raises(DataError, match="a file of tags can hold, got 'cat;dog'"):
+        write_subset(strange, choose_masks(strange, per_class=1), tmp_path / "few")
+    assert not (tmp_path / "few").exists()
 
 
 def test_lists_of_paths_cannot_be_followed_from_elsewhere(data: Dataset, tmp_path: Path) -> None:

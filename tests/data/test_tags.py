@@ -45,7 +45,8 @@ def test_names_stand_between_spaces_or_semicolons(words: str, names: tuple[str, 
 
 @pytest.mark.parametrize(
     "text",
-    ["image,tags\na,cat,traffic light\n", "image;tags\na;cat;traffic light\n", "image\ttags\na\tcat; traffic light\n",
+    ["image,tags\na,cat,traffic light\n", "image,tags,notes,tag 2\na,cat,blurry,traffic light\n",
+     "image;tags\na;cat;traffic light\n", "image\ttags\na\tcat; traffic light\n",
      "\ufeffImage, Tags\r\na,cat; traffic light\r\n\r\n"],
 )  # fmt: skip
 def test_spreadsheets_save_tables_in_several_ways(tmp_path: Path, text: str) -> None:
@@ -105,6 +106,28 @@ def test_a_missing_file_is_named_with_the_key_that_names_it(tmp_path: Path) -> N
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     rows = [("train/a", ("cat", "dog")), ("train/b", ()), ("val/c", ("cat", "traffic light"))]
-    tags = read(tmp_path, format_tags(rows))
+    tags = read(tmp_path, format_tags(rows, CLASSES))
     assert tags.held == {"train/a": (1, 2), "train/b": (), "val/c": (1, 3)}
     assert tags.faults == ()
+
+
+def test_two_classes_are_not_taken_for_a_third_whose_name_is_both_of_theirs() -> None:
+    classes = ("traffic", "light", "traffic light")
+    rows = (("a", ("traffic", "light")), ("b", ("traffic light",)), ("c", ("traffic", "traffic light")))
+    for row, line in zip(rows, format_tags(rows, classes).splitlines()[1:], strict=True):
+        assert split_words(line.partition(",")[2], classes) == row[1]
+
+
+def test_accents_are_the_same_however_they_are_stored(tmp_path: Path) -> None:
+    (tmp_path / "tags.csv").write_text("image,tags\nu\u0308ber,cafe\u0301\n", encoding="utf-8")
+    picture = Picture("\u00fcber", "train", tmp_path / "\u00fcber.jpg", None)
+    tags = read_tags(tmp_path / "tags.csv", tmp_path, [picture], ("background", "caf\u00e9"))
+    assert tags.held == {"train/\u00fcber": (1,)}
+
+
+@pytest.mark.parametrize(
+    "text", ['image,tags\nb,dog\n"a,cat\nc,dog\n', 'image,tags\nb,dog\n"a,cat\n' + "c,dog\n" * 30_000]
+)
+def test_a_quote_gone_astray_is_named_where_it_begins(tmp_path: Path, text: str) -> None:
+    with pytest.raises(DataError, match=r"tags.csv, line 3: expected quotes around whole cells"):
+        read(tmp_path, text)

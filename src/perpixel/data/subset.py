@@ -20,10 +20,11 @@ from perpixel.data.dataset import Dataset, Pair
 from perpixel.data.lists import is_list
 from perpixel.data.masks import IGNORE
 from perpixel.data.spec import DatasetSpec, Splits, nearest
-from perpixel.data.tags import format_tags
+from perpixel.data.tags import format_tags, unwritable
 from perpixel.errors import DataError, UsageError
 
 YAML, TAGS, MASKED = FILES = ("dataset.yaml", "tags.csv", "masked.txt")
+SIGNATURE = "# chosen by perpixel subset\n"  # begins masked.txt: the folder may be written again
 Progress = Callable[[int, int], None]
 
 
@@ -62,7 +63,7 @@ def choose_masks(
         progress: Called with (masks read, masks in all).
 
     Raises:
-        UsageError: A number is below one, both are given, or there is no such class.
+        UsageError: A number is below one, both are given, there is no such class, or its masks are hidden already.
         DataError: There is no mask to choose, or one cannot be read.
     """
     wanted = _wanted(dataset, classes)
@@ -99,6 +100,11 @@ def _wanted(dataset: Dataset, classes: Sequence[str]) -> list[int]:
             raise UsageError(
                 f"subset: expected classes of {dataset.spec.name}, got {name!r}.{nearest(name, known)} "
                 f"Known: {', '.join(known)}."
+            )
+        if dataset.classes.index(name) not in dataset.mask_ids:
+            raise UsageError(
+                f"subset: expected classes whose masks may be used, got {name!r}, which `mask_classes` in dataset.yaml "
+                "leaves out. Name others, or take the data that the masks are from."
             )
     return [i for i in dataset.taggable if i in dataset.mask_ids and (not classes or dataset.classes[i] in classes)]
 
@@ -148,10 +154,16 @@ def write_subset(dataset: Dataset, choice: Choice, out: Path, classes: Sequence[
 
     Returns: What dataset.yaml says.
     Raises:
-        UsageError: The folder holds other things, or cannot be made.
-        DataError: The data cannot be referred to from there.
+        UsageError: The folder is the data's own, holds other things, or cannot be made.
+        DataError: The data cannot be referred to from there, or a class has a name that cannot be written.
     """
-    _prepare(out)
+    strange = unwritable(dataset.classes)
+    if strange:
+        raise DataError(
+            f"subset: expected names of classes that a file of tags can hold, got {strange[0]!r}. Leave out "
+            "semicolons, tabs and spaces around it."
+        )
+    _prepare(dataset, out)
     spec = _describe(dataset, out, classes)
     _require_same(dataset, Dataset(spec, out))
     rows = [
@@ -159,16 +171,19 @@ def write_subset(dataset: Dataset, choice: Choice, out: Path, classes: Sequence[
         for split in dataset.splits
         for picture in dataset.pictures(split)
     ]
-    (out / TAGS).write_text(format_tags(rows), encoding="utf-8")
-    (out / MASKED).write_text("".join(f"{pair.name}\n" for pair in choice.pairs), encoding="utf-8")
+    (out / TAGS).write_text(format_tags(rows, dataset.classes), encoding="utf-8")
+    (out / MASKED).write_text(SIGNATURE + "".join(f"{pair.id}\n" for pair in choice.pairs), encoding="utf-8")
     spec = spec.model_copy(update=_count(Dataset(spec, out)))
     spec.save(out / YAML)
     return spec
 
 
-def _prepare(out: Path) -> None:
+def _prepare(dataset: Dataset, out: Path) -> None:
+    if out.resolve() == dataset.root.resolve():
+        raise UsageError(f"subset: expected another folder than the data's own, got {out}. Name another with --out.")
     present = {path.name for path in out.iterdir()} if out.is_dir() else set()
-    if present - set(FILES) or (YAML in present and MASKED not in present) or (out.exists() and not out.is_dir()):
+    ours = MASKED in present and (out / MASKED).read_bytes().startswith(SIGNATURE.encode())
+    if present - set(FILES) or (present and not ours) or (out.exists() and not out.is_dir()):
         raise UsageError(f"subset: expected a new folder, or an earlier subset's, got {out}. Name another with --out.")
     try:
         out.mkdir(parents=True, exist_ok=True)

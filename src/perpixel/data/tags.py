@@ -5,13 +5,18 @@
     0002.jpg,traffic light; car     semicolons between names that hold spaces
     0003,                           none of the classes
 
+Columns after these two are further tags where their heads are empty or begin with "tag"; others are not looked at.
+Letters with accents count as the same however they are stored (NFC).
+
 Letters: K classes.
 """
 
 import csv
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 from perpixel.data.lists import MAX_LIST_BYTES
@@ -78,11 +83,11 @@ class Tags:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the file: its number, the image it names, and its words."""
+    """One line of the file: its number, the image it names, and its words, by column."""
 
     number: int
     image: str
-    words: str
+    words: tuple[str, ...]
 
 
 def read_tags(path: Path, root: Path, pictures: Sequence[Picture], classes: Sequence[str]) -> Tags:
@@ -99,11 +104,11 @@ def read_tags(path: Path, root: Path, pictures: Sequence[Picture], classes: Sequ
         DataError: There is no such file, or no such columns.
     """
     lines = list(_lines(path))
-    known = _Names(root, pictures)
+    known, classes = _Names(root, pictures), [composed(name) for name in classes]
     faults: list[Fault] = []
     found: dict[str, list[tuple[Line, tuple[int, ...]]]] = defaultdict(list)
     for line in lines:
-        names = split_words(line.words, classes)
+        names = tuple(name for words in line.words for name in split_words(words, classes))
         faults.extend(_unknown(path, line, names, classes))
         ids = tuple(sorted({classes.index(name) for name in names if name in classes}))
         meant = known.find(line.image)
@@ -119,20 +124,31 @@ def read_tags(path: Path, root: Path, pictures: Sequence[Picture], classes: Sequ
 def split_words(words: str, classes: Sequence[str]) -> tuple[str, ...]:
     """Return the names in a field of tags: between semicolons where there are any, else between spaces."""
     whole = words.strip()
-    if ";" in whole or whole in classes:
+    if whole in classes:
+        return (whole,)
+    if ";" in whole:
         return tuple(name for part in whole.split(";") if (name := part.strip()))
     return tuple(whole.split())
 
 
-def format_tags(rows: Iterable[tuple[str, Sequence[str]]]) -> str:
-    """Return a file's text of (image, names) rows."""
-    return "image,tags\n" + "".join(f"{_quote(image)},{_quote(_join(names))}\n" for image, names in rows)
+def format_tags(rows: Iterable[tuple[str, Sequence[str]]], classes: Sequence[str]) -> str:
+    """Return a file's text of (image, names) rows, which reads as it was meant with these classes."""
+    return "image,tags\n" + "".join(f"{_quote(image)},{_quote(_join(names, classes))}\n" for image, names in rows)
 
 
-def _join(names: Sequence[str]) -> str:
-    if not any(" " in name for name in names):
-        return " ".join(names)
-    return "; ".join(names)
+def unwritable(classes: Sequence[str]) -> list[str]:
+    """Return the names that cannot stand in a file of tags."""
+    return [name for name in classes if name != name.strip() or set(name) & set(";\t\r\n")]
+
+
+def composed(text: str) -> str:
+    """Return a text whose accents are stored in one way, as macOS's file names and keyboards do not agree on."""
+    return unicodedata.normalize("NFC", text)
+
+
+def _join(names: Sequence[str], classes: Sequence[str]) -> str:
+    plain = " ".join(names)
+    return plain if split_words(plain, classes) == tuple(names) else "; ".join(names)
 
 
 def _quote(cell: str) -> str:
@@ -140,17 +156,48 @@ def _quote(cell: str) -> str:
 
 
 def _lines(path: Path) -> Iterator[Line]:
-    """Yield the lines below the head; further columns are further tags."""
-    text = _read_text(path)
-    head = text.split("\n", 1)[0]
-    mark = next((mark for mark in ",\t;" if mark in head), ",")
-    rows = csv.reader(text.splitlines(), delimiter=mark)
-    if tuple(cell.strip().lower() for cell in next(rows, ()))[:2] != COLUMNS:
-        raise DataError(f"{path}: expected a first line `image,tags`, got {head[:60]!r}. Add it.")
-    for row in rows:
-        if any(cell.strip() for cell in row):
-            rest = [cell for cell in row[1:] if cell.strip()]
-            yield Line(rows.line_num, row[0].strip(), (rest[0] if len(rest) == 1 else ";".join(rest)) if rest else "")
+    """Yield the lines below the head.
+
+    Raises:
+        DataError: The head is another, or quotes do not match.
+    """
+    text = composed(_read_text(path))
+    first = text.split("\n", 1)[0]
+    mark = next((mark for mark in ",\t;" if mark in first), ",")
+    head: list[str] = []
+    for number, row in _rows(path, text, mark):
+        if not head:
+            head = [cell.strip().lower() for cell in row]
+            if tuple(head[:2]) != COLUMNS:
+                break
+        elif any(cell.strip() for cell in row):
+            tags = (cell for index, cell in enumerate(row[1:], 1) if index >= len(head) or _holds_tags(head[index]))
+            yield Line(number, row[0].strip(), tuple(cell for cell in tags if cell.strip()))
+    if tuple(head[:2]) != COLUMNS:
+        raise DataError(f"{path}: expected a first line `image,tags`, got {first[:60]!r}. Add it.")
+
+
+def _rows(path: Path, text: str, mark: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield every line's number and cells; a cell of several lines is a quote gone astray."""
+    rows = csv.reader(text.splitlines(), delimiter=mark, strict=True)
+    for number in count(1):
+        try:
+            row = next(rows, None)
+        except csv.Error:
+            raise _quotes(path, number) from None
+        if row is None:
+            return
+        if rows.line_num != number:
+            raise _quotes(path, number)
+        yield number, row
+
+
+def _quotes(path: Path, number: int) -> DataError:
+    return DataError(f"{path}, line {number}: expected quotes around whole cells, got others. Close or delete them.")
+
+
+def _holds_tags(head: str) -> bool:
+    return not head or head.startswith("tag")
 
 
 def _read_text(path: Path) -> str:
@@ -175,11 +222,11 @@ class _Names:
         for picture in pictures:
             for tier, names in zip(self.tiers, _aliases(root, picture), strict=True):
                 for name in names:
-                    tier[name].add(picture.id)
+                    tier[composed(name)].add(picture.id)
 
     def find(self, name: str) -> tuple[str, ...]:
         """Return the images that a name may mean, as "split/name"."""
-        plain = name.replace("\\", "/").removeprefix("./")
+        plain = composed(name).replace("\\", "/").removeprefix("./")
         return next((tuple(sorted(tier[plain])) for tier in self.tiers if plain in tier), ())
 
 

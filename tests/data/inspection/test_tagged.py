@@ -47,6 +47,13 @@ def test_tags_that_fit_are_counted_and_nothing_is_wrong(tmp_path: Path) -> None:
     assert found.pairs == 4, "pairs are images with masks, as ever"
 
 
+def test_a_line_that_names_no_class_counts_as_what_it_says(tmp_path: Path) -> None:
+    """Of the classes whose masks may be used the masks tell, of the others the tags alone."""
+    yaml = "tags: tags.csv\nmask_classes: [cat]\n"
+    found = inspect(write(tmp_path, "a,\nb,\nc,\ne,\nf,\nv,\n", yaml))
+    assert found.to_json()["labels"]["tagged"] == {"cat": 3, "dog": 0}
+
+
 def test_without_tags_only_masks_are_counted(tmp_path: Path) -> None:
     found = inspect(write(tmp_path, yaml=""))
     assert (found.labels.masks, found.labels.tags_only, found.labels.source) == (4, 0, None)

@@ -153,6 +153,6 @@ def write(
 
     spec = write_drawn(Path(folder), counts, Drawn("synthetic-objects", CLASSES, colors, draw), progress, note)
     spec = spec.model_copy(update={"tags": "tags.csv"})
-    (Path(folder) / "tags.csv").write_text(format_tags(rows), encoding="utf-8")
+    (Path(folder) / "tags.csv").write_text(format_tags(rows, CLASSES), encoding="utf-8")
     spec.save(Path(folder) / "dataset.yaml")
     return spec
