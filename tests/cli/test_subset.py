@@ -48,6 +48,22 @@ def test_a_path_after_classes_is_no_class(data: Path) -> None:
     assert expand(words) == ["subset", "--classes", "square", "--classes", "disc", str(data)]
 
 
+def test_a_folder_of_a_class_name_is_no_data_once_the_data_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "disc").mkdir()
+    words = ["subset", "data", "--classes", "square", "disc"]
+    assert expand(words) == ["subset", "data", "--classes", "square", "--classes", "disc"]
+
+
+def test_a_class_whose_name_holds_a_comma_is_named_whole(data: Path, tmp_path: Path) -> None:
+    text = (data / "dataset.yaml").read_text()
+    (data / "dataset.yaml").write_text(text.replace("disc", '"disc, round"'))
+    assert run("subset", data, "--classes", "square", "disc, round", "--out", tmp_path / "few") == 0
+    assert open_dataset(tmp_path / "few").spec.mask_classes == ("square", "disc, round")
+
+
 def test_nothing_to_choose_by_ends_with_two(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("subset", data, "--out", tmp_path / "few") == 2
     assert "Say --masks-per-class 10" in capsys.readouterr().err

@@ -53,6 +53,16 @@ def test_where_nothing_is_background_every_pixel_has_a_label() -> None:
     assert maps(image()).shape == (2, LABELS + 1, 48, 64)
 
 
+def test_without_background_the_labels_found_share_the_pixels_where_all_are_unlikely_too() -> None:
+    maps = network(background=-1, output_stride=8)
+    nn.init.zeros_(maps.score.weight)
+    maps.score.bias.data = torch.tensor([-5.0, -6.0, -1.0, -7.0])
+    assert (maps(image()).argmax(1) == 2).all(), "the likeliest, since none is found"
+    nn.init.normal_(maps.score.weight)
+    maps.score.bias.data = torch.tensor([-99.0, -99.0, -99.0, 99.0])
+    assert (maps(image()).argmax(1) == 3).all(), "the one that is found"
+
+
 def test_a_square_of_one_side_is_seen_whatever_the_image_is() -> None:
     maps = network(input_size=32)
     assert maps.cells(image(40, 100)).shape[-2:] == (2, 2)

@@ -50,3 +50,9 @@ def test_our_presets_begin_from_fresh_weights_on_small_squares() -> None:
         assert recipe.initial_weights == "none"
         assert (recipe.crop_size, recipe.options["input_size"]) == ((128, 128), 128)
         assert recipe.options["batch_norm"] is True
+
+
+def test_without_attention_that_is_learned_there_is_no_phase_for_it() -> None:
+    stages = choose_stages("transfernet", "quick", DATA, Budget(minutes=3), ["options.attention=tiled"])
+    assert [stage.task for stage in stages] == ["tagging", "transfer"]
+    assert sum(stage.budget.minutes or 0 for stage in stages) == pytest.approx(3)

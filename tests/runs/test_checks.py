@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from perpixel.data.dataset import open_dataset
+from perpixel.data.dataset import Dataset, open_dataset
 from perpixel.errors import DataError
-from perpixel.runs.checks import left_out, require_masks, require_splits, tag_remarks
+from perpixel.runs.checks import left_out, require_labels, require_masks, require_splits, tag_remarks
 from tests.tiny import write_tiny
 
 TAGS = "image,tags\ntrain/000,square disc\nextra,disc\n"
@@ -87,3 +87,20 @@ def test_what_has_neither_masks_nor_tags_is_refused(data: Path) -> None:
     without_masks(data, "train", "val")
     with pytest.raises(DataError, match="no usable images in val"):
         require_splits(open_dataset(data))
+
+
+def test_outlines_need_a_mask_that_shows_a_class_which_masks_may_show(data: Path) -> None:
+    use_tags(data, "image,tags\n", "mask_classes: [square, disc]\n")
+    require_labels(open_dataset(data), "decouplednet", outlined=True)
+    for mask in (data / "masks/train").iterdir():
+        Image.fromarray(np.zeros((24, 32), np.uint8)).save(mask)
+    require_labels(open_dataset(data), "activation-maps", outlined=False)
+    with pytest.raises(DataError, match="masks that show square, disc, for decouplednet to learn outlines from, found"):
+        require_labels(open_dataset(data), "decouplednet", outlined=True)
+
+
+def test_tags_need_a_class_besides_the_background(data: Path) -> None:
+    dataset = open_dataset(data)
+    alone = Dataset(dataset.spec.model_copy(update={"classes": ("background",)}), dataset.root)
+    with pytest.raises(DataError, match="learns which classes an image shows, and background is the only one"):
+        require_labels(alone, "activation-maps", outlined=False)

@@ -35,6 +35,8 @@ def data(tmp_path: Path) -> Path:
 class AlwaysBoth(nn.Module):
     """Finds every label in every image."""
 
+    background = 0
+
     def forward(self, image: Tensor) -> Tensor:
         return image
 
@@ -56,6 +58,13 @@ def test_tags_are_scored_over_all_images_of_the_split(data: Path) -> None:
     assert found.scores.f1 == pytest.approx(6 / 7)
     assert found.scores.average_precision == (1.0, 1.0)
     assert found.warnings == ("val has tags and no masks: there is no mean IoU, only how well tags are found",)
+
+
+def test_data_with_another_background_is_refused_since_its_labels_are_others(data: Path) -> None:
+    text = (data / "dataset.yaml").read_text()
+    (data / "dataset.yaml").write_text(text.replace("background: ground", "background: disc"))
+    with pytest.raises(DataError, match="data whose background is ground, as the network learned it, got disc"):
+        evaluate_tags(segmenter(AlwaysBoth()), open_dataset(data))
 
 
 def test_json_has_the_keys_of_every_evaluation_and_null_where_masks_would_be_needed(data: Path) -> None:

@@ -1,10 +1,13 @@
 """DecoupledNet from the command's side: phases, resuming, predicting."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from perpixel.errors import UsageError
 from perpixel.runs.evaluate import evaluate
 from perpixel.runs.load import load
 from perpixel.runs.run import Run
@@ -74,3 +77,37 @@ def test_a_black_pixel_is_told_to_the_network(data: Path, tmp_path: Path) -> Non
     run, segmenter = Run.open(tmp_path / "run"), load(tmp_path / "run")
     expected = [-mean / std for mean, std in zip(run.normalization.mean, run.normalization.std, strict=True)]
     assert segmenter.network.black.tolist() == pytest.approx(expected)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("options.background=2", "expected 0, as the data says, got 2. Say `background: NAME`"),
+        ("options.window=0", "expected a window of 1 or more, got 0"),
+        ("options.decision_pooling=mean", "expected decision_pooling to be average or max, got 'mean'"),
+        ("options.threshold=2", "expected threshold from 0 to 1, got 2"),
+        ("options.input_size=-1", "expected input_size of 0 or more, got -1"),
+        ("options.width=0.1", "got width: say width=… without options"),
+        ("class_weights=median-frequency", "recipe: class_weights: expected none for the task tagging"),
+    ],
+)
+def test_what_the_network_or_the_task_cannot_take_is_refused_before_training(
+    data: Path, tmp_path: Path, setting: str, message: str
+) -> None:
+    wishes = replace(WISHES, settings=(*WISHES.settings, setting))
+    with pytest.raises(UsageError, match=re.escape(message)):
+        prepare_run([data], tmp_path / "run", wishes)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("loss_weights=[1]", "loss_weights: expected 2, of which label and of where, got 1"),
+        ("options.input_size=0", "expected input_size of 1 or more, got 0"),
+    ],
+)
+def test_so_it_is_for_transfernet(data: Path, tmp_path: Path, setting: str, message: str) -> None:
+    wishes = replace(WISHES, model="transfernet", settings=(*WISHES.settings, setting))
+    with pytest.raises(UsageError, match=message):
+        prepare_run([data], tmp_path / "run", wishes)

@@ -129,7 +129,7 @@ def expand(words: Sequence[str]) -> list[str]:
             if word == "--cluster" and not CLUSTER.fullmatch(following):
                 expanded.append("here")
             continue
-        if option in VARIADIC and values and _is_value(option, word):
+        if option in VARIADIC and values and (_is_value(option, word) or (option == "--classes" and _has_data(words))):
             expanded.append(option)
         elif values:
             option = ""
@@ -151,6 +151,11 @@ def _is_value(option: str, word: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _has_data(words: Sequence[str]) -> bool:
+    """Return whether the data was named at once: then no class's name is taken for it, whatever folders there are."""
+    return len(words) > 1 and not words[1].startswith("-")
 
 
 def _is_preset(word: str) -> bool:

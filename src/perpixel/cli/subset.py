@@ -35,7 +35,12 @@ def subset_command(
     from perpixel.data.subset import choose_masks, write_subset
 
     dataset = open_dataset(*data)
-    names = [name for word in classes or () for part in word.split(",") if (name := part.strip())]
+    names = [
+        name
+        for word in classes or ()
+        for part in ([word] if word in dataset.classes else word.split(","))
+        if (name := part.strip())
+    ]
     with Counter("Reading training masks") as counter:
         choice = choose_masks(
             dataset, per_class=masks_per_class, total=masks, classes=names, seed=seed, progress=counter

@@ -111,8 +111,12 @@ class ActivationMaps(nn.Module):
             return self._beside(self._enlarged(cells, image), 0.0)
         found = identify(cells.mean((-2, -1)), self.threshold).to(cells.dtype)
         highest = cells.amax((-2, -1), keepdim=True).clamp(min=HIGHEST)
-        relative = self._enlarged(cells / highest, image) * found[..., None, None]
-        shares = self._beside(relative, self.share).clamp(min=LEAST)
+        relative = self._enlarged(cells / highest, image)
+        if self.background is None:  # the found labels share the pixels, also where each of them is unlikely
+            shares = relative.masked_fill(found[..., None, None] == 0, -torch.inf).softmax(1)
+        else:
+            shares = self._beside(relative * found[..., None, None], self.share)
+        shares = shares.clamp(min=LEAST)
         return (shares / shares.sum(1, keepdim=True)).log()
 
     def _beside(self, labels: Float[Tensor, "N L H W"], background: float) -> Float[Tensor, "N K H W"]:

@@ -77,6 +77,7 @@ class DecoupledNet(nn.Module):
 
     Raises:
         UsageError: There is no such encoder or number of stages, or `background` is no class.
+        ValueError: Another option is out of its range.
     """
 
     black: Tensor
@@ -97,6 +98,7 @@ class DecoupledNet(nn.Module):
         stages: int = 5,
     ) -> None:
         super().__init__()
+        _check_options(window, threshold, decision_pooling, activation_pooling, input_size)
         self.in_channels, self.input_size, self.threshold = in_channels, input_size, threshold
         self.decision_pooling, self.activation_pooling = decision_pooling, activation_pooling
         self.background = known_background(background, num_classes)
@@ -217,6 +219,23 @@ class DecoupledNet(nn.Module):
         if not any(parameter.requires_grad for parameter in self.classifier.parameters()):
             self.classifier.eval()
         return self
+
+
+def _check_options(window: int, threshold: float, decision: str, activation: str, input_size: int) -> None:
+    """Refuse what would only fail, or do something else, much later.
+
+    Raises:
+        ValueError: The message names the option.
+    """
+    for name, pooling in (("decision_pooling", decision), ("activation_pooling", activation)):
+        if pooling not in ("average", "max"):
+            raise ValueError(f"DecoupledNet: expected {name} to be average or max, got {pooling!r}. Choose one.")
+    if window < 1:
+        raise ValueError(f"DecoupledNet: expected a window of 1 or more, got {window}. VGG's is 7.")
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"DecoupledNet: expected threshold from 0 to 1, got {threshold}. The default is 0.5.")
+    if input_size < 0:
+        raise ValueError(f"DecoupledNet: expected input_size of 0 or more, got {input_size}. 0 keeps images' sizes.")
 
 
 class Bridge(nn.Module):

@@ -163,6 +163,10 @@ class TransferNet(nn.Module):
             raise ValueError(f"TransferNet: expected classifier='averaged' as the class head, got {classifier!r}.")
         if encoder in VGGS and stages not in range(2, 6):
             raise ValueError(f"TransferNet: expected stages from 2 to 5, got {stages}. The release has 5.")
+        if input_size < 1:
+            raise ValueError(f"TransferNet: expected input_size of 1 or more, got {input_size}. The release has 320.")
+        if not 0 <= threshold <= 1:
+            raise ValueError(f"TransferNet: expected threshold from 0 to 1, got {threshold}. {THRESHOLD} is released.")
         self.in_channels, self.input_size, self.square = in_channels, input_size, square
         self.background = known_background(background, num_classes)
         self.num_labels = num_classes - (self.background is not None)

@@ -76,6 +76,8 @@ def in_three_phases(recipe: Recipe) -> Stages:
     head, and densities are relative: the decoder then learns in about half of the updates (docs/reproduction.md, "Few
     masks, and tags").
 
+    Without attention that is learned (`options.attention`, for comparison) there is no second phase.
+
     Args:
         recipe: `quick` or `strong`, made for any network.
     """
@@ -83,7 +85,7 @@ def in_three_phases(recipe: Recipe) -> Stages:
     options = {
         "encoder": encoder, "stages": cell_of(encoder).bit_length(), "input_size": side,
         "embedding": "convolutional", "feature_scale": 1.0, "batch_norm": True, "classifier": "averaged",
-        "class_head": "classifier", "density": "relative", "threshold": 0.5, **recipe.options,
+        "class_head": "classifier", "density": "relative", "threshold": 0.5, "attention": "learned", **recipe.options,
     }  # fmt: skip
     shared = recipe.replace(
         options=options, crop_size=(side, side), image_scale=1.0, class_weights="none", average_weights=0.0,
@@ -94,8 +96,8 @@ def in_three_phases(recipe: Recipe) -> Stages:
     )
     attention = shared.replace(task="attention", keep="f1", trainable=("attention.*", "class_head.*"))
     masks = shared.replace(task="transfer", trainable=("attention.*", "class_head.*", "decoder.*"))
-    stages = [
-        stage.replace(budget=Budget(iterations=share))
-        for stage, share in zip((tags, attention, masks), SHARES, strict=True)
-    ]
-    return share_budget(tuple(stages), recipe.budget)
+    shares = [*zip((tags, attention, masks), SHARES, strict=True)]
+    if options["attention"] != "learned":
+        del shares[1]
+    stages = tuple(stage.replace(budget=Budget(iterations=share)) for stage, share in shares)
+    return share_budget(stages, recipe.budget)

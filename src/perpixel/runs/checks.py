@@ -138,6 +138,26 @@ def require_masks(dataset: Dataset, model: str) -> None:
         raise _lacking(dataset, missing, f"masks for {model}")
 
 
+def require_labels(dataset: Dataset, model: str, outlined: bool) -> None:
+    """Refuse data without a class that could be a tag and, where outlines are learned, without a mask that shows one.
+
+    Raises:
+        DataError: It says what is missing.
+    """
+    if not dataset.taggable:
+        raise DataError(
+            f"train: {model} learns which classes an image shows, and {dataset.classes[0]} is the only one. Name "
+            "classes of things, or choose another --model."
+        )
+    allowed = [i for i in dataset.taggable if i in dataset.mask_ids]
+    if outlined and not any(dataset.tags(pair)[allowed].any() for pair in dataset.pairs("train")):
+        names = ", ".join(dataset.classes[i] for i in allowed) or "a class"
+        raise DataError(
+            f"train: expected training masks that show {names}, for {model} to learn outlines from, found none. Draw "
+            "some, or correct `mask_classes` in dataset.yaml."
+        )
+
+
 def _lacking(dataset: Dataset, missing: Sequence[str], what: str) -> DataError:
     return DataError(
         f"train: the data has no usable {what} in {' and '.join(missing)} (it has "

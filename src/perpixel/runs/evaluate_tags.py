@@ -88,13 +88,14 @@ def evaluate_tags(
         advance: Told (done, total) after each image.
 
     Raises:
-        DataError: The network says nothing of tags, or no image can be read.
+        DataError: The network says nothing of tags or learned another background, or no image can be read.
     """
     if not hasattr(segmenter.network, "classify"):
         raise DataError(
             f"evaluate: expected masks in {split}, found tags alone, and {type(segmenter.network).__name__} finds no "
             "tags. Draw masks of some images to measure it with."
         )
+    _require_same_background(segmenter, dataset)
     pictures = dataset.pictures(split)
     probabilities, present, failed = [], [], []
     for index, picture in enumerate(pictures):
@@ -111,6 +112,17 @@ def evaluate_tags(
         dataset.spec.name, split, segmenter.classes, tuple(dataset.classes[i] for i in dataset.taggable),
         TagScores.of(np.stack(probabilities), np.stack(present)), len(present), tuple(failed),
     )  # fmt: skip
+
+
+def _require_same_background(segmenter: Segmenter, dataset: Dataset) -> None:
+    """Refuse data in which another class is no label, or none is: tags would be compared with their neighbours'."""
+    learned = getattr(segmenter.network, "background", None)
+    if dataset.num_classes > 1 and learned != dataset.background:
+        ours, theirs = ("none" if i is None else dataset.classes[i] for i in (learned, dataset.background))
+        raise DataError(
+            f"evaluate: expected data whose background is {ours}, as the network learned it, got {theirs}. Correct "
+            "`background` in dataset.yaml."
+        )
 
 
 @torch.inference_mode()

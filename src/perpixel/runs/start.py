@@ -23,7 +23,15 @@ from perpixel.recipes.everyday import DataFacts
 from perpixel.recipes.find import find_recipe
 from perpixel.recipes.segnet import CAMVID_CLASSES, CAMVID_MEDIAN_FREQUENCY
 from perpixel.recipes.stages import Stages, share_budget, with_peak_rate
-from perpixel.runs.checks import left_out, make_run_folder, require_empty, require_masks, require_splits, tag_remarks
+from perpixel.runs.checks import (
+    left_out,
+    make_run_folder,
+    require_empty,
+    require_labels,
+    require_masks,
+    require_splits,
+    tag_remarks,
+)
 from perpixel.runs.initial_weights import Source, choose_source, load_initial_weights
 from perpixel.runs.orientation import is_upright
 from perpixel.runs.phases import first_unfinished, phase_folders, phase_name, phases_of, relative_source
@@ -40,6 +48,7 @@ from perpixel.training.tasks import TASKS
 
 SAMPLED_SIZES = 64
 OWN_PRESETS = ("quick", "strong")
+OUTLINED = ("per-label", "transfer")  # tasks that learn outlines of one label at a time
 
 
 @dataclass(frozen=True)
@@ -180,6 +189,8 @@ def prepare_run(
     from_masks = any(TASKS[stage.task].from_masks for stage in stages)
     if from_masks:
         require_masks(dataset, stages[-1].model)
+    if any(stage.task != "segmentation" for stage in stages):
+        require_labels(dataset, stages[-1].model, outlined=any(stage.task in OUTLINED for stage in stages))
     spec = with_statistics(dataset, advance)
     source, remarks = choose_source(wishes.weights, stages[0])
     remarks += _pixels_remark(stages[0], source)
@@ -284,10 +295,19 @@ def _stages(wishes: Wishes, dataset: Dataset, device: torch.device) -> Stages:
 
 
 def _knowing_background(stage: Recipe, dataset: Dataset) -> Recipe:
-    """Tell a network that asks for it which class is no label; -1: every class is one."""
-    if "background" not in inspect.signature(find(stage.model).network).parameters or "background" in stage.options:
+    """Tell a network that asks for it which class is no label; -1: every class is one.
+
+    Raises:
+        UsageError: It was told otherwise.
+    """
+    if "background" not in inspect.signature(find(stage.model).network).parameters:
         return stage
     background = -1 if dataset.background is None else dataset.background
+    if stage.options.get("background", background) != background:
+        raise UsageError(
+            f"options.background: expected {background}, as the data says, got {stage.options['background']}. Say "
+            "`background: NAME` in dataset.yaml, NAME one of its classes, or none."
+        )
     return stage.replace(options={**stage.options, "background": background})
 
 

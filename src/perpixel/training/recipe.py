@@ -6,7 +6,7 @@ is one `replace` away. Nothing in it is code, so it can be printed, compared and
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from perpixel.data.normalization import Normalization
 from perpixel.data.transforms import Augmentation
@@ -235,6 +235,23 @@ class Recipe(Frozen):
             raise ValueError(f"keep: expected {fitting} for the task {self.task}, got {self.keep}")
         return self
 
+    @model_validator(mode="after")
+    def _weights_fit_the_task(self) -> Self:
+        if self.task != "segmentation" and self.class_weights != "none":
+            raise ValueError(f"class_weights: expected none for the task {self.task}, which asks of labels one by one")
+        if self.task == "transfer" and self.loss_weights is not None and len(self.loss_weights) != 2:
+            raise ValueError(f"loss_weights: expected 2, of which label and of where, got {len(self.loss_weights)}")
+        return self
+
+    @field_validator("options")
+    @classmethod
+    def _keep_own_keys_out(cls, options: dict[str, Any]) -> dict[str, Any]:
+        for key in ("width", "num_classes", "in_channels"):
+            if key in options:
+                known = "say width=… without options" if key == "width" else "the data says it"
+                raise ValueError(f"expected options of the network alone, got {key}: {known}")
+        return options
+
     def replace(self, **changes: Any) -> Self:
         """Return a recipe with some values changed, checked like any other."""
         return self.model_validate({**self.model_dump(), **changes})
@@ -274,8 +291,13 @@ def parse_recipe(data: dict[str, Any]) -> Recipe:
     try:
         return Recipe.model_validate(data)
     except ValidationError as error:
-        lines = [f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()]
+        lines = [_line(".".join(str(part) for part in e["loc"]), e["msg"]) for e in error.errors()]
         raise UsageError("recipe: " + "; ".join(lines) + ". See `perpixel train --help`.") from None
+
+
+def _line(key: str, message: str) -> str:
+    """Return what is wrong with a key; a check of several says itself with which."""
+    return ": ".join(part for part in (key, message.removeprefix("Value error, ")) if part)
 
 
 def _value(value: Any) -> Any:

@@ -178,11 +178,10 @@ class TagChecks:
     def _ids(self, shown: Mapping[str, set[int]], tagged: Sequence[Picture]) -> list[set[int]]:
         """Return what each image shows: the mask's word for the classes it may show, else the tags'."""
         decided = {i for i, name in enumerate(self.spec.classes) if self._may_show(name)}
-        said = {picture: self.tags.of(picture) for picture in shown}
-        ids = [
-            seen & decided | ((seen if said[picture] is None else {*said[picture]}) - decided)
-            for picture, seen in shown.items()
-        ]
+        ids = []
+        for picture, seen in shown.items():
+            tags = self.tags.of(picture)
+            ids.append(seen & decided | ((seen if tags is None else {*tags}) - decided))
         return ids + [{*(self.tags.of(picture.id) or ())} for picture in tagged]
 
     def _per_class(self, ids: Sequence[set[int]]) -> dict[str, int]:
