@@ -1,6 +1,7 @@
 """Start a run or go on with one: data, recipe and network come together here."""
 
 import inspect
+import os
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -256,7 +257,7 @@ def _open(path: Path) -> Prepared:
     started = (path / files.CHECKPOINT).exists()
     network = _fresh_network(run.record)
     if not started and run.record.previous is not None:
-        remarks += (load_initial_weights(network, str(path / run.record.previous)),)
+        remarks += (load_initial_weights(network, os.path.normpath(path / run.record.previous)),)
     elif not started and run.record.initial_weights != "none":
         load_initial_weights(network, run.record.initial_weights, run.record.normalization)
     job = _job(run.record, dataset, path, device)
