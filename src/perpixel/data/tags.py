@@ -164,17 +164,15 @@ def _lines(path: Path) -> Iterator[Line]:
     text = composed(_read_text(path))
     first = text.split("\n", 1)[0]
     mark = next((mark for mark in ",\t;" if mark in first), ",")
-    head: list[str] = []
-    for number, row in _rows(path, text, mark):
-        if not head:
-            head = [cell.strip().lower() for cell in row]
-            if tuple(head[:2]) != COLUMNS:
-                break
-        elif any(cell.strip() for cell in row):
+    rows = _rows(path, text, mark)
+    _, cells = next(rows, (0, []))
+    head = tuple(cell.strip().lower() for cell in cells)
+    if head[:2] != COLUMNS:
+        raise DataError(f"{path}: expected a first line `image,tags`, got {first[:60]!r}. Add it.")
+    for number, row in rows:
+        if any(cell.strip() for cell in row):
             tags = (cell for index, cell in enumerate(row[1:], 1) if index >= len(head) or _holds_tags(head[index]))
             yield Line(number, row[0].strip(), tuple(cell for cell in tags if cell.strip()))
-    if tuple(head[:2]) != COLUMNS:
-        raise DataError(f"{path}: expected a first line `image,tags`, got {first[:60]!r}. Add it.")
 
 
 def _rows(path: Path, text: str, mark: str) -> Iterator[tuple[int, list[str]]]:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from perpixel.encoders.build import build_encoder
 from perpixel.encoders.encoder import Encoder, Layered, keep_stages
 from perpixel.errors import UsageError
-from perpixel.models.check import check_image, known_background
+from perpixel.models.check import check_image, check_ranges, known_background
 from perpixel.models.fcn_encoders import places
 from perpixel.models.initialize import initialize_he
 from perpixel.ops.bilinear import enlarge
@@ -71,7 +71,7 @@ class ActivationMaps(nn.Module):
         input_size: int = 0,
     ) -> None:
         super().__init__()
-        _require_options(share, threshold, input_size)
+        check_ranges("ActivationMaps", input_size, share=share, threshold=threshold)
         self.in_channels, self.input_size = in_channels, input_size
         self.share, self.threshold = share, threshold
         self.background = known_background(background, num_classes)
@@ -132,14 +132,6 @@ class ActivationMaps(nn.Module):
             return enlarge(cells, self.stride, self.start, size)
         square = enlarge(cells, self.stride, self.start, (self.input_size, self.input_size))
         return from_square(square, size)
-
-
-def _require_options(share: float, threshold: float, input_size: int) -> None:
-    for name, value in (("share", share), ("threshold", threshold)):
-        if not 0 <= value <= 1:
-            raise UsageError(f"ActivationMaps: expected {name} from 0 to 1, got {value}. The default is 0.5.")
-    if input_size < 0:
-        raise UsageError(f"ActivationMaps: expected input_size of 0 or more, got {input_size}. 0 keeps images' sizes.")
 
 
 def layered(encoder: Encoder, name: str) -> Layered:

@@ -38,6 +38,20 @@ def known_background(background: int, num_classes: int) -> int | None:
     return background if background >= 0 and num_classes > 1 else None
 
 
+def check_ranges(network: str, input_size: int, smallest: int = 0, **shares: float) -> None:
+    """Refuse a side of the square that images are seen as, and shares and probabilities, out of their ranges.
+
+    Raises:
+        UsageError: The message names the option.
+    """
+    for name, value in shares.items():
+        if not 0 <= value <= 1:
+            raise UsageError(f"{network}: expected {name} from 0 to 1, got {value}. Give such a number.")
+    if input_size < smallest:
+        hint = "" if smallest else " 0 keeps images' sizes."
+        raise UsageError(f"{network}: expected input_size of {smallest} or more, got {input_size}.{hint}")
+
+
 def remedy(shape: tuple[int, ...], in_channels: int) -> str:
     """Say what to do about a shape."""
     if len(shape) == 3 and shape[0] == in_channels:

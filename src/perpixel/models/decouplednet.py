@@ -38,7 +38,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from perpixel.encoders.vgg import scaled
-from perpixel.models.check import check_image, known_background
+from perpixel.models.check import check_image, check_ranges, known_background
 from perpixel.models.deconvnet import BATCH_NORM_SHIFT, DECODER_STD, add
 from perpixel.models.initialize import initialize_he
 from perpixel.models.tag_classifier import Pooling, Reading, TagClassifier, centred, pooled, uncentred
@@ -76,8 +76,8 @@ class DecoupledNet(nn.Module):
         black: What a black pixel is once normalised, for padding; a buffer, (C,).
 
     Raises:
-        UsageError: There is no such encoder or number of stages, or `background` is no class.
-        ValueError: Another option is out of its range.
+        UsageError: There is no such encoder or number of stages, `background` is no class, or a number is out of range.
+        ValueError: The window is empty, or a pooling is none of the two.
     """
 
     black: Tensor
@@ -98,7 +98,8 @@ class DecoupledNet(nn.Module):
         stages: int = 5,
     ) -> None:
         super().__init__()
-        _check_options(window, threshold, decision_pooling, activation_pooling, input_size)
+        check_ranges("DecoupledNet", input_size, threshold=threshold)
+        _check_options(window, decision_pooling=decision_pooling, activation_pooling=activation_pooling)
         self.in_channels, self.input_size, self.threshold = in_channels, input_size, threshold
         self.decision_pooling, self.activation_pooling = decision_pooling, activation_pooling
         self.background = known_background(background, num_classes)
@@ -221,21 +222,17 @@ class DecoupledNet(nn.Module):
         return self
 
 
-def _check_options(window: int, threshold: float, decision: str, activation: str, input_size: int) -> None:
+def _check_options(window: int, **poolings: str) -> None:
     """Refuse what would only fail, or do something else, much later.
 
     Raises:
         ValueError: The message names the option.
     """
-    for name, pooling in (("decision_pooling", decision), ("activation_pooling", activation)):
+    for name, pooling in poolings.items():
         if pooling not in ("average", "max"):
             raise ValueError(f"DecoupledNet: expected {name} to be average or max, got {pooling!r}. Choose one.")
     if window < 1:
         raise ValueError(f"DecoupledNet: expected a window of 1 or more, got {window}. VGG's is 7.")
-    if not 0 <= threshold <= 1:
-        raise ValueError(f"DecoupledNet: expected threshold from 0 to 1, got {threshold}. The default is 0.5.")
-    if input_size < 0:
-        raise ValueError(f"DecoupledNet: expected input_size of 0 or more, got {input_size}. 0 keeps images' sizes.")
 
 
 class Bridge(nn.Module):

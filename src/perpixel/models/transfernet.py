@@ -41,7 +41,7 @@ from torch.nn import functional
 
 from perpixel.encoders.classifier import VGGS
 from perpixel.encoders.vgg import scaled
-from perpixel.models.check import check_image, known_background
+from perpixel.models.check import check_image, check_ranges, known_background
 from perpixel.models.tag_classifier import TagClassifier
 from perpixel.models.transfernet_parts import Attention, Averaged, ClassHead, Decoder
 from perpixel.models.unpooling import build_trunk, look, mirror
@@ -128,7 +128,7 @@ class TransferNet(nn.Module):
         black: What a black pixel is once normalised, for surrounding images; a buffer, (C,).
 
     Raises:
-        UsageError: There is no such encoder.
+        UsageError: There is no such encoder, or a number is out of its range.
         ValueError: Another option is none of these.
     """
 
@@ -163,10 +163,7 @@ class TransferNet(nn.Module):
             raise ValueError(f"TransferNet: expected classifier='averaged' as the class head, got {classifier!r}.")
         if encoder in VGGS and stages not in range(2, 6):
             raise ValueError(f"TransferNet: expected stages from 2 to 5, got {stages}. The release has 5.")
-        if input_size < 1:
-            raise ValueError(f"TransferNet: expected input_size of 1 or more, got {input_size}. The release has 320.")
-        if not 0 <= threshold <= 1:
-            raise ValueError(f"TransferNet: expected threshold from 0 to 1, got {threshold}. {THRESHOLD} is released.")
+        check_ranges("TransferNet", input_size, smallest=1, threshold=threshold)
         self.in_channels, self.input_size, self.square = in_channels, input_size, square
         self.background = known_background(background, num_classes)
         self.num_labels = num_classes - (self.background is not None)
